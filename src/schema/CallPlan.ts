@@ -1,0 +1,121 @@
+import { Option, Result, Schema } from "effect"
+import type { ScopeTarget } from "./AgentScope.ts"
+import { canonicalize } from "./CanonicalJson.ts"
+import { escape } from "./Escape.ts"
+import { Identifier } from "./Identifier.ts"
+import { AgentId, SessionId } from "./Ids.ts"
+import { InvalidInput } from "./InvalidInput.ts"
+import { snapshot } from "./Json.ts"
+import { estimateInputTokens } from "./Pricing.ts"
+
+interface CommonOptions {
+  readonly agentId: string
+  readonly sessionId?: string | undefined
+  /** What the call is made with: plain JSON, hashed for the audit row and for loop detection, never stored. */
+  readonly input?: unknown
+  /** Plain JSON that goes into the audit row of the attempt. */
+  readonly metadata?: unknown
+}
+
+/** A call of a tool, an API or a language model, as a program describes it to `governed`. */
+export type CallOptions =
+  | (CommonOptions & {
+      readonly tool: string
+      /** What the tool itself costs at most, in dollars. */
+      readonly maxUsd?: number | string | undefined
+    })
+  | (CommonOptions & { readonly api: string; readonly maxUsd?: number | string | undefined })
+  | (CommonOptions & {
+      readonly model: string
+      readonly provider?: string | undefined
+      /** The sentinel name of the call for scope policies; `llm.call` unless a wrapper says more (OQ-08). */
+      readonly llm?: string | undefined
+      /** Counted by a tokenizer; without it the length of `input` is taken for an estimate on the safe side. */
+      readonly inputTokens?: number | undefined
+      readonly maxTokens?: number | undefined
+    })
+
+/** A call as the rooms see it: decoded, with one snapshot of its input. */
+export interface CallPlan {
+  readonly agentId: AgentId
+  readonly sessionId: SessionId | null
+  readonly target: ScopeTarget
+  /** SHA-256 of the target and the canonical input, in hex: what loop detection and approvals compare. */
+  readonly signature: string
+  readonly inputHash: string | null
+  /** For a model: the caller's count, or an estimate from the input's text on the safe side. */
+  readonly inputTokens: number
+  readonly metadata: unknown
+}
+
+/** Decodes a call once. `hash` is SHA-256 to hex. */
+export const planOf = (options: CallOptions, hash: (text: string) => string): Result.Result<CallPlan, InvalidInput> =>
+  Result.gen(function* () {
+    const agentId = yield* decoded(agents, options.agentId, "agentId")
+    const sessionId = options.sessionId === undefined ? null : yield* decoded(sessions, options.sessionId, "sessionId")
+    const target = yield* targetOf(options)
+    const input = options.input === undefined ? undefined : yield* canonicalOf(options.input)
+    return {
+      agentId,
+      sessionId,
+      target,
+      signature: input === undefined ? bareSignature(target, hash) : hash(`${target.kind}\n${target.name}\n${input}`),
+      inputHash: input === undefined ? null : hash(input),
+      inputTokens: "model" in options ? (options.inputTokens ?? estimateInputTokens(input ?? "")) : 0,
+      metadata: options.metadata
+    }
+  })
+
+/** SHA-256 of a value in canonical form, or null where it is no plain JSON: results may be anything. */
+export const hashOfResult = (value: unknown, hash: (text: string) => string): string | null =>
+  value === undefined ? null : Result.getOrElse(Result.map(canonicalOf(value), hash), () => null)
+
+const canonicalOf = (value: unknown) =>
+  Result.mapBoth(snapshot(value), {
+    onSuccess: (json) => canonicalize(escape(json)),
+    onFailure: (error) => new InvalidInput({ field: "input", problem: error.message })
+  })
+
+/** Names repeat by the million: what was decoded once is not decoded again. Bounded, so that nobody can fill memory with it (R-08). */
+const remembered = <A>(decode: (value: unknown) => Option.Option<A>) => {
+  const known = new Map<string, A>()
+  return (value: unknown): Option.Option<A> => {
+    const hit = typeof value === "string" ? known.get(value) : undefined
+    if (hit !== undefined) return Option.some(hit)
+    const result = decode(value)
+    if (typeof value === "string" && Option.isSome(result)) {
+      if (known.size >= 10_000) known.clear()
+      known.set(value, result.value)
+    }
+    return result
+  }
+}
+
+const agents = remembered(Schema.decodeUnknownOption(AgentId))
+const sessions = remembered(Schema.decodeUnknownOption(SessionId))
+const names = remembered(Schema.decodeUnknownOption(Identifier(512)))
+
+const decoded = <A>(decode: (value: unknown) => Option.Option<A>, value: unknown, field: string) =>
+  Result.fromOption(
+    decode(value),
+    () => new InvalidInput({ field, problem: "must be a name of 1 to 256 visible characters" })
+  )
+
+const targetOf = (options: CallOptions): Result.Result<ScopeTarget, InvalidInput> => {
+  if ("tool" in options) return Result.map(decoded(names, options.tool, "tool"), (name) => ({ kind: "tool", name }))
+  if ("api" in options) return Result.map(decoded(names, options.api, "api"), (name) => ({ kind: "api", name }))
+  return Result.flatMap(decoded(names, options.model, "model"), (model) =>
+    Result.map(decoded(names, options.llm ?? "llm.call", "llm"), (name) => ({ kind: "llm", name, model }))
+  )
+}
+
+const signatures = new Map<string, string>()
+const bareSignature = (target: ScopeTarget, hash: (text: string) => string): string => {
+  const text = `${target.kind}\n${target.name}\n`
+  const hit = signatures.get(text)
+  if (hit !== undefined) return hit
+  if (signatures.size >= 10_000) signatures.clear()
+  const signature = hash(text)
+  signatures.set(text, signature)
+  return signature
+}

@@ -1,0 +1,78 @@
+import { Schema } from "effect"
+
+/**
+ * What is wrong with a row. `text`: the canonical text is no envelope. `column`: a column says something else than the text.
+ * `hash`: the text was changed after it was hashed. `gap`, `link`: the row does not follow the one before. `hmac`,
+ * `signature`: whoever wrote it had not the key, or a signature was taken away. `head`: the chain ends elsewhere than its head
+ * says. `unknownKey`, `unknownSigner`: the key to judge it is not here, which is no evidence of tampering (K-06).
+ */
+export const ChainProblem = Schema.Literals([
+  "text",
+  "column",
+  "hash",
+  "gap",
+  "link",
+  "hmac",
+  "signature",
+  "head",
+  "unknownKey",
+  "unknownSigner"
+])
+export type ChainProblem = typeof ChainProblem.Type
+
+/** One finding at one row. */
+export const ChainBreak = Schema.Struct({
+  chain: Schema.String,
+  seq: Schema.Int,
+  problem: ChainProblem,
+  column: Schema.optionalKey(Schema.String)
+})
+export type ChainBreak = typeof ChainBreak.Type
+
+export const ChainVerdict = Schema.Literals(["ok", "tampered", "unverifiable"])
+export type ChainVerdict = typeof ChainVerdict.Type
+
+/** One chain, checked from its first row to its head. */
+export const ChainResult = Schema.Struct({
+  chain: Schema.String,
+  rows: Schema.Int,
+  /** The last row present; 0 when there is none. */
+  lastSeq: Schema.Int,
+  verdict: ChainVerdict,
+  /** Rows that could not be judged because a key is missing. */
+  unjudged: Schema.Int
+})
+export type ChainResult = typeof ChainResult.Type
+
+/** Every chain with every break, as reports, the CLI and the console show it. */
+export const ChainReport = Schema.Struct({
+  verdict: ChainVerdict,
+  rows: Schema.Int,
+  chains: Schema.Array(ChainResult),
+  /** Signs of tampering, all of them. Rows that merely lack a key are counted in `unjudged`. */
+  breaks: Schema.Array(ChainBreak),
+  unresolvedKeyIds: Schema.Array(Schema.String),
+  unresolvedSigners: Schema.Array(Schema.String),
+  /** False when no secret was at hand: columns, hashes and links were checked, authorship was not. */
+  authenticated: Schema.Boolean
+})
+export type ChainReport = typeof ChainReport.Type
+
+export const isTampering = (found: ChainBreak): boolean =>
+  found.problem !== "unknownKey" && found.problem !== "unknownSigner"
+
+export const verdictOf = (breaks: number, unjudged: number): ChainVerdict =>
+  breaks > 0 ? "tampered" : unjudged > 0 ? "unverifiable" : "ok"
+
+/** Tampering outweighs what could not be judged. */
+export const worst = (verdicts: Iterable<ChainVerdict>): ChainVerdict => {
+  let result: ChainVerdict = "ok"
+  for (const verdict of verdicts) {
+    if (verdict === "tampered") return verdict
+    if (verdict === "unverifiable") result = verdict
+  }
+  return result
+}
+
+/** The exit code of a verification (DEC-20): 0 ok, 1 tampered, 4 unverifiable. */
+export const exitCodeOf = (verdict: ChainVerdict): 0 | 1 | 4 => (verdict === "ok" ? 0 : verdict === "tampered" ? 1 : 4)

@@ -1,0 +1,96 @@
+import { Duration, type Redacted } from "effect"
+import type { NanoUsd } from "./Money.ts"
+
+/** What was decided at start, read-only (ENT-14). Options win over variables, variables over defaults. */
+export interface GovernanceConfig {
+  readonly databaseUrl: Redacted.Redacted<string> | null
+  /** A privileged connection for the halt write alone (CFG-31, V8-14). */
+  readonly haltDatabaseUrl: Redacted.Redacted<string> | null
+  readonly auditSecret: Redacted.Redacted<string> | null
+  /** Secrets that were rotated out, to verify what they sealed (CFG-06). */
+  readonly historicSecrets: ReadonlyArray<Redacted.Redacted<string>>
+  readonly workspaceSalt: Redacted.Redacted<string> | null
+  /** The Postgres schema of the `governance_` tables. */
+  readonly schema: string
+  /** True behind a transaction pooler: no prepared statements, no start-up parameters. */
+  readonly pooler: boolean
+  readonly testMode: boolean
+
+  readonly enableAudit: boolean
+  readonly enableScope: boolean
+  readonly enableCost: boolean
+  readonly enableLoop: boolean
+  readonly enablePresence: boolean
+  readonly enableGates: boolean
+  readonly enablePrompts: boolean
+  readonly enableRouting: boolean
+  readonly enableCoverage: boolean
+
+  /** Lets calls run on the last known state while the store is down; logged each time. Default false. */
+  readonly costFailOpen: boolean
+  readonly costStrictUnknownModels: boolean
+  /** Dollars per million tokens of a model without a price; only with `costStrictUnknownModels: false`. */
+  readonly costUnknownModelFallbackUsdPerMillion: NanoUsd | null
+  readonly defaultMaxTokens: number | null
+
+  readonly verifyChainOnRead: boolean
+  readonly warnOnNoWrappers: boolean
+  /** Null: polled on stores that other processes share. False: never. True: always (HOT-01). */
+  readonly hotReload: boolean | null
+  readonly hotReloadInterval: Duration.Duration
+  readonly haltCacheTtl: Duration.Duration
+  /** What an agent may do when its halt state cannot be read for longer than the TTL (DEC-10). */
+  readonly haltOnUnknown: "lastKnown" | "deny"
+  /** The bound of every enforcement answer, waiting for a connection included. */
+  readonly enforcementDeadline: Duration.Duration
+  readonly auditDeadline: Duration.Duration
+  /** How long a call lives without a sign of its process; renewed while it runs. */
+  readonly leaseDuration: Duration.Duration
+  /** Where events wait when Postgres does not answer; null means a directory of the operating system's (OQ-14). */
+  readonly fallbackDir: string | null
+  /** Audit events per second and agent; null means no limit (V8-12). */
+  readonly maxEventsPerSecond: number | null
+
+  readonly platform: {
+    readonly bridgeEnabled: boolean
+    readonly ingestUrl: string | null
+    readonly ingestToken: Redacted.Redacted<string> | null
+    readonly trustedHosts: ReadonlyArray<string>
+  }
+}
+
+export const defaults = {
+  databaseUrl: null,
+  haltDatabaseUrl: null,
+  auditSecret: null,
+  historicSecrets: [],
+  workspaceSalt: null,
+  schema: "public",
+  pooler: false,
+  testMode: false,
+  enableAudit: true,
+  enableScope: true,
+  enableCost: true,
+  enableLoop: true,
+  enablePresence: true,
+  enableGates: true,
+  enablePrompts: true,
+  enableRouting: false,
+  enableCoverage: false,
+  costFailOpen: false,
+  costStrictUnknownModels: true,
+  costUnknownModelFallbackUsdPerMillion: null,
+  defaultMaxTokens: null,
+  verifyChainOnRead: false,
+  warnOnNoWrappers: true,
+  hotReload: null,
+  hotReloadInterval: Duration.seconds(30),
+  haltCacheTtl: Duration.seconds(5),
+  haltOnUnknown: "lastKnown",
+  enforcementDeadline: Duration.seconds(1),
+  auditDeadline: Duration.seconds(1),
+  leaseDuration: Duration.minutes(1),
+  fallbackDir: null,
+  maxEventsPerSecond: null,
+  platform: { bridgeEnabled: false, ingestUrl: null, ingestToken: null, trustedHosts: [] }
+} satisfies GovernanceConfig

@@ -1,0 +1,67 @@
+import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
+import type { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "./AuditError.ts"
+import type { ConfigurationError } from "./ConfigurationError.ts"
+import type { BudgetExceeded } from "./Cost.ts"
+import type { ApprovalPending } from "./Gate.ts"
+import type { InvalidInput } from "./InvalidInput.ts"
+import type { LoopDetected } from "./Loop.ts"
+import type { ModuleDisabledError } from "./ModuleDisabled.ts"
+import type { DelegationError, HaltPersistenceError } from "./Presence.ts"
+import type { UnknownModelError } from "./Pricing.ts"
+import type { StoreError } from "./StoreError.ts"
+
+/**
+ * Every error of this library but one: `AgentHaltedError` stands outside, so that a handler for refusals cannot swallow a
+ * halt (ERR-01, ERR-13). Each has a message and a `recoveryHint` that says what to do next.
+ */
+export type GovernanceError =
+  | ScopeViolation
+  | PolicyNotRegistered
+  | BudgetExceeded
+  | UnknownModelError
+  | LoopDetected
+  | ApprovalPending
+  | InvalidInput
+  | InvalidAuditEvent
+  | EventIdConflict
+  | ChainIntegrityError
+  | HaltPersistenceError
+  | DelegationError
+  | ModuleDisabledError
+  | ConfigurationError
+  | StoreError
+
+const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
+  "ScopeViolation",
+  "PolicyNotRegistered",
+  "BudgetExceeded",
+  "UnknownModelError",
+  "LoopDetected",
+  "ApprovalPending",
+  "InvalidInput",
+  "InvalidAuditEvent",
+  "EventIdConflict",
+  "ChainIntegrityError",
+  "HaltPersistenceError",
+  "DelegationError",
+  "ModuleDisabledError",
+  "ConfigurationError",
+  "StoreError"
+])
+
+/** Finds a governance error in a value or along its `cause`s: foreign frameworks wrap what they catch. */
+export const isGovernanceError = (value: unknown): boolean => holds(value, tags)
+
+/** The same for a halt, which is no governance error. */
+export const isHaltError = (value: unknown): boolean => holds(value, halted)
+
+const halted: ReadonlySet<string> = new Set(["AgentHaltedError"])
+
+const holds = (value: unknown, among: ReadonlySet<string>): boolean => {
+  let current = value
+  for (let depth = 0; depth < 16 && typeof current === "object" && current !== null; depth++) {
+    if ("_tag" in current && typeof current._tag === "string" && among.has(current._tag)) return true
+    current = "cause" in current ? current.cause : undefined
+  }
+  return false
+}

@@ -1,0 +1,13 @@
+import { Effect, Schema } from "effect"
+import { InvalidInput } from "../schema/InvalidInput.ts"
+
+/** Decodes one argument of a public method; the error names the argument and the rule, never the value. */
+export const decodeArgument = <A>(
+  schema: Schema.ConstraintDecoder<A, never>,
+  field: string,
+  value: unknown
+): Effect.Effect<A, InvalidInput> =>
+  Effect.mapError(
+    Schema.decodeUnknownEffect(schema)(value),
+    () => new InvalidInput({ field, problem: "must have 1 to 256 visible characters" })
+  )

@@ -1,0 +1,204 @@
+import { Effect, Option, Schema, Stream } from "effect"
+import { ChainIntegrityError } from "../schema/AuditError.ts"
+import { recordOf } from "../schema/AuditReading.ts"
+import type { AuditRecord } from "../schema/AuditRecord.ts"
+import { checkRow, sameBytes, type Verifier } from "../schema/Chain.ts"
+import {
+  type ChainBreak,
+  type ChainReport,
+  type ChainResult,
+  isTampering,
+  verdictOf,
+  worst
+} from "../schema/ChainReport.ts"
+import type { ChainHead, ChainRow } from "../schema/Envelope.ts"
+import { ChainId, EventId, SessionId, sessionChain } from "../schema/Ids.ts"
+import type { StoreError } from "../schema/StoreError.ts"
+import { type AuditQuery, AuditStore, type ChainPosition } from "./AuditStore.ts"
+import { tail } from "./AuditTail.ts"
+import { ChainKeys } from "./ChainKeys.ts"
+
+export interface Range {
+  readonly sessionId?: string
+  readonly chain?: string
+  readonly fromSeq?: number
+  readonly toSeq?: number
+}
+
+/** Everything that reads the log: verification, traces, reports and the tail. */
+export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRead: boolean }) {
+  const store = yield* AuditStore
+  const { hash, macFor } = yield* ChainKeys
+  const verifier: Verifier = { hash, macFor }
+
+  /** Every finding of one chain, row by row, then the comparison of its end with the head. */
+  const check = (
+    chain: ChainId,
+    range: { readonly fromSeq: number; readonly toSeq: number | undefined },
+    visit: (row: ChainRow, found: ReadonlyArray<ChainBreak>) => Effect.Effect<void, ChainIntegrityError>
+  ): Effect.Effect<Option.Option<ChainBreak>, ChainIntegrityError | StoreError> =>
+    Effect.gen(function* () {
+      // Read before the rows: what is appended meanwhile lies behind it, and is no contradiction.
+      const head = yield* store.head(chain)
+      // A range is bound to the row before it, which is checked as well.
+      const fromSeq = Math.max(1, range.fromSeq - 1)
+      const read: { last: ChainHead | null | undefined; atHead: ChainRow | undefined } = {
+        last: fromSeq === 1 ? null : undefined,
+        atHead: undefined
+      }
+      yield* Stream.runForEach(store.rows(chain, { fromSeq, toSeq: range.toSeq }), (row) => {
+        const found = checkRow(row, read.last, verifier)
+        read.last = row
+        if (row.seq === head.seq) read.atHead = row
+        return visit(row, found)
+      })
+      if (range.toSeq !== undefined && range.toSeq < head.seq) return Option.none()
+      const lastSeq = read.last?.seq ?? 0
+      const { atHead } = read
+      const endsElsewhere =
+        lastSeq < head.seq ||
+        (atHead !== undefined && !(head.hash !== null && sameBytes(atHead.hash, head.hash))) ||
+        (lastSeq > head.seq && (yield* store.head(chain)).seq < lastSeq)
+      return endsElsewhere
+        ? Option.some<ChainBreak>({
+            chain,
+            seq: Math.min(lastSeq, head.seq) + (lastSeq === head.seq ? 0 : 1),
+            problem: "head"
+          })
+        : Option.none()
+    })
+
+  const failAt = (found: ChainBreak) => Effect.fail(new ChainIntegrityError(found))
+
+  const failFirst = (_: ChainRow, found: ReadonlyArray<ChainBreak>) => {
+    const first = found.find(isTampering) ?? found[0]
+    return first === undefined ? Effect.void : failAt(first)
+  }
+
+  const verifyOne = Effect.fnUntraced(function* (chain: ChainId, range: Range) {
+    const end = yield* check(chain, { fromSeq: range.fromSeq ?? 1, toSeq: range.toSeq }, failFirst)
+    if (Option.isSome(end)) return yield* failAt(end.value)
+  })
+
+  /** Every chain that has a head or rows: a chain whose head was deleted is found by its rows. */
+  const allChains = Effect.gen(function* () {
+    const chains = new Set<ChainId>((yield* store.movedSince(0)).map((moved) => moved.chain))
+    let after: ChainId | null = null
+    for (;;) {
+      const page: ReadonlyArray<ChainPosition> = yield* store.heads(after, headPage)
+      for (const { chain } of page) chains.add(chain)
+      if (page.length < headPage) return [...chains].sort()
+      after = page[page.length - 1]!.chain
+    }
+  })
+
+  const verifyChain = Effect.fn("Audit.verifyChain")(function* (range: Range = {}) {
+    const wanted = chainOf(range)
+    const chains = wanted === undefined ? yield* allChains : Option.toArray(wanted)
+    yield* Effect.forEach(chains, (chain) => verifyOne(chain, range), { discard: true })
+    return true as const
+  })
+
+  const traceSessionChain = Effect.fn("Audit.traceSessionChain")(function* (sessionId: string) {
+    const chain = chainOf({ sessionId })
+    if (chain === undefined || Option.isNone(chain)) return []
+    const rows: Array<ChainRow> = []
+    const end = yield* check(chain.value, { fromSeq: 1, toSeq: undefined }, (row, found) => {
+      rows.push(row)
+      return failFirst(row, found)
+    })
+    if (Option.isSome(end)) return yield* failAt(end.value)
+    return rows.map(recordOf)
+  })
+
+  const trace = Effect.fn("Audit.trace")(function* (eventId: string) {
+    const path: Array<AuditRecord> = []
+    const seen = new Set<string>()
+    let next = Option.getOrUndefined(eventIdOf(eventId))
+    let chain: ChainId | undefined
+    while (next !== undefined && !seen.has(next)) {
+      seen.add(next)
+      const rows: ReadonlyArray<ChainRow> = yield* store.byId(next)
+      const row: ChainRow | undefined = rows.find((one) => one.chain === chain) ?? rows[0]
+      if (row === undefined) break
+      yield* failFirst(row, checkRow(row, undefined, verifier))
+      path.push(recordOf(row))
+      chain = row.chain
+      next = row.parent ?? undefined
+    }
+    return path
+  })
+
+  const getEvents = Effect.fn("Audit.getEvents")(function* (query: AuditQuery) {
+    const rows = yield* store.find(query)
+    if (options.verifyOnRead) {
+      yield* Effect.forEach(new Set(rows.map((row) => row.chain)), (chain) => verifyOne(chain, {}), { discard: true })
+    }
+    return rows.map(recordOf)
+  })
+
+  const report = Effect.fn("Audit.report")(function* (
+    wanted: { readonly chain?: string; readonly onProgress?: (rows: number) => Effect.Effect<void> } = {}
+  ) {
+    const only = wanted.chain === undefined ? undefined : chainIdOf(wanted.chain)
+    const chains = only === undefined ? yield* allChains : Option.toArray(only)
+    const breaks: Array<ChainBreak> = []
+    const keyIds = new Set<string>()
+    const signers = new Set<string>()
+    const results: Array<ChainResult> = []
+    let total = 0
+    for (const chain of chains) {
+      let rows = 0
+      let lastSeq = 0
+      let unjudged = 0
+      const before = breaks.length
+      const end = yield* Effect.catchTag(
+        check(chain, { fromSeq: 1, toSeq: undefined }, (row, found) => {
+          rows++
+          total++
+          lastSeq = row.seq
+          for (const one of found) {
+            if (isTampering(one)) breaks.push(one)
+            else {
+              unjudged++
+              if (one.problem === "unknownKey") keyIds.add(row.keyId)
+              else if (row.signer !== null) signers.add(row.signer)
+            }
+          }
+          return wanted.onProgress !== undefined && total % progressEvery === 0 ? wanted.onProgress(total) : Effect.void
+        }),
+        "ChainIntegrityError",
+        Effect.die
+      )
+      if (Option.isSome(end)) breaks.push(end.value)
+      results.push({ chain, rows, lastSeq, unjudged, verdict: verdictOf(breaks.length - before, unjudged) })
+    }
+    if (wanted.onProgress !== undefined) yield* wanted.onProgress(total)
+    return {
+      verdict: worst(results.map((result) => result.verdict)),
+      rows: total,
+      chains: results,
+      breaks,
+      unresolvedKeyIds: [...keyIds].sort(),
+      unresolvedSigners: [...signers].sort(),
+      authenticated: verifier.macFor !== null
+    } satisfies ChainReport
+  })
+
+  return { verifyChain, traceSessionChain, trace, getEvents, report, tail: tail(store) }
+})
+
+const headPage = 1_000
+const progressEvery = 10_000
+
+const chainIdOf = Schema.decodeUnknownOption(ChainId)
+const eventIdOf = Schema.decodeUnknownOption(EventId)
+const sessionIdOf = Schema.decodeUnknownOption(SessionId)
+
+/** Undefined: every chain. None: what was asked for cannot exist. */
+const chainOf = (range: Range): Option.Option<ChainId> | undefined =>
+  range.chain !== undefined
+    ? chainIdOf(range.chain)
+    : range.sessionId !== undefined
+      ? Option.map(sessionIdOf(range.sessionId), sessionChain)
+      : undefined

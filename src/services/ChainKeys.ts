@@ -1,0 +1,104 @@
+// The audit log needs synchronous hashing at a few microseconds a row, which only Node's own crypto gives (Effect's Mac is a
+// promise and six times slower).
+import { createHmac, createSecretKey, hash as digest, hkdfSync, type KeyObject, randomBytes } from "node:crypto"
+import { Context, Effect, Layer, Redacted, Result } from "effect"
+import { Hex } from "effect/encoding"
+import type { Digest, RowKeys } from "../schema/Chain.ts"
+import { ConfigurationError } from "../schema/ConfigurationError.ts"
+import { KeyId } from "../schema/Ids.ts"
+import { checkSecretStrength } from "../schema/Secret.ts"
+
+/** The audit secret and those before it, as far as anyone may use them: the secrets themselves never leave this service (K-02, K-12). */
+export class ChainKeys extends Context.Service<
+  ChainKeys,
+  {
+    /** What new rows are sealed with. Read it for each row: it changes when keys are rotated. */
+    readonly current: RowKeys
+    /** The HMAC of the key with exactly this id, if it is known; an id is never completed or guessed (K-07). */
+    readonly macFor: (keyId: KeyId) => Digest | undefined
+    /** SHA-256 over UTF-8. */
+    readonly hash: Digest
+    /** A key for one purpose, by HKDF-SHA-256 (RFC 5869): knowing one says nothing of another, or of the secret (K-02). */
+    readonly deriveKey: (purpose: string) => KeyObject
+    /** HMAC-SHA-256 under the key of that purpose. */
+    readonly macOf: (purpose: string) => Digest
+    /** 64 hex digits that name the current secret without helping to guess it; its first 32 are the key id (ROT-04). */
+    readonly fingerprint: string
+    /** True when the secret was made up at start: what it seals cannot be verified after a restart (CFG-02, DEC-18). */
+    readonly ephemeral: boolean
+  }
+>()("effect-governance/services/ChainKeys") {}
+
+export interface ChainKeysOptions {
+  readonly secret: Redacted.Redacted<string> | null | undefined
+  /** Secrets that were rotated out, to verify what they sealed (CFG-06). */
+  readonly historic?: ReadonlyArray<Redacted.Redacted<string>> | undefined
+  /** Whether an unset secret may be replaced by a random one: only for memory stores or an empty log (DEC-18). */
+  readonly ephemeralAllowed: boolean
+}
+
+export const make = Effect.fnUntraced(function* (options: ChainKeysOptions) {
+  const historic = yield* Effect.forEach(options.historic ?? [], (secret) =>
+    strong("GOVERNANCE_CHAIN_KEY_<fingerprint>", secret)
+  )
+  if (options.secret !== null && options.secret !== undefined) {
+    return fromBytes(yield* strong(settingName, options.secret), historic, false)
+  }
+  if (!options.ephemeralAllowed) {
+    return yield* new ConfigurationError({
+      setting: settingName,
+      problem: "is not set; a log that is kept needs a secret of at least 32 random bytes"
+    })
+  }
+  yield* Effect.logWarning(
+    `${settingName} is not set: a random secret is used, and the audit chain will not verify after a restart`
+  )
+  return fromBytes(randomBytes(32), historic, true)
+})
+
+/** Fails with ConfigurationError for a weak secret, or a missing one where an ephemeral secret is not allowed (K-01, CFG-02). */
+export const layer = (options: ChainKeysOptions) => Layer.effect(ChainKeys, make(options))
+
+/** A random secret that dies with the process, without a warning: for memory stores, which die with it too. */
+export const layerMemory = Layer.sync(ChainKeys, () => fromBytes(randomBytes(32), [], true))
+
+/** Always the same key. For tests only. */
+export const layerTest = Layer.sync(ChainKeys, () => fromBytes(digest("sha256", "test key", "buffer"), [], false))
+
+const settingName = "GOVERNANCE_AUDIT_SECRET"
+
+const strong = (setting: string, secret: Redacted.Redacted<string>) =>
+  Result.match(checkSecretStrength(Redacted.value(secret)), {
+    onFailure: ({ problem }) => Effect.fail(new ConfigurationError({ setting, problem })),
+    onSuccess: (bytes) => Effect.succeed(bytes)
+  })
+
+const fromBytes = (secret: Uint8Array, historic: ReadonlyArray<Uint8Array>, ephemeral: boolean) => {
+  const own = keyOf(secret)
+  const byId = new Map([...historic.map(keyOf), own].map((key) => [key.keyId, key.mac]))
+  const deriveKey = (purpose: string) => derive(secret, purpose)
+  return ChainKeys.of({
+    current: { keyId: own.keyId, hash, mac: own.mac, signer: null },
+    macFor: (keyId) => byId.get(keyId),
+    hash,
+    deriveKey,
+    macOf: (purpose) => macUnder(deriveKey(purpose)),
+    fingerprint: own.fingerprint,
+    ephemeral
+  })
+}
+
+const keyOf = (secret: Uint8Array) => {
+  const fingerprint = Hex.encode(macUnder(derive(secret, "fingerprint"))("effect-governance/fingerprint/v1"))
+  return { fingerprint, keyId: KeyId.make(fingerprint.slice(0, 32)), mac: macUnder(derive(secret, "audit")) }
+}
+
+const derive = (secret: Uint8Array, purpose: string): KeyObject =>
+  createSecretKey(new Uint8Array(hkdfSync("sha256", secret, "", `effect-governance/v1/${purpose}`, 32)))
+
+const hash: Digest = (text) => digest("sha256", text, "buffer")
+
+const macUnder =
+  (key: KeyObject): Digest =>
+  (text) =>
+    createHmac("sha256", key).update(text).digest()

@@ -1,0 +1,149 @@
+import { Context, Effect, Fiber, Layer, Result, type Scope, Stream } from "effect"
+import { type CallOptions, planOf } from "../schema/CallPlan.ts"
+import type { AgentId, SessionId, TicketId } from "../schema/Ids.ts"
+import type { AgentHaltedError, Halt } from "../schema/Presence.ts"
+import { ChainKeys } from "./ChainKeys.ts"
+import { Evidence } from "./Evidence.ts"
+import { Halts, haltedError } from "./Halts.ts"
+import { type OpenCall, OpenCalls, type Spending } from "./OpenCalls.ts"
+import { newTicket, type Refusal, Rooms } from "./Rooms.ts"
+
+export type { Spending } from "./OpenCalls.ts"
+export type { Refusal } from "./Rooms.ts"
+
+/** Permission to make one call, good until its scope closes: then the money is settled and the outcome written. */
+export interface Ticket {
+  readonly id: TicketId
+  readonly agentId: AgentId
+  readonly sessionId: SessionId | null
+  /** Says what the call has used so far. The last report counts; with none, what was held is charged. */
+  readonly report: (spending: Spending) => Effect.Effect<void>
+  /** Fails the moment the agent, or one above it, is halted; never succeeds. Race it against the call. */
+  readonly halted: Effect.Effect<never, AgentHaltedError>
+}
+
+/** The only door. Every wrapper, and every program, gets to its call through here. */
+export class Governor extends Context.Service<
+  Governor,
+  {
+    /** Passes all rooms, or fails with the first refusal, which is audited. Closing the scope settles the call once. */
+    readonly admit: (call: CallOptions) => Effect.Effect<Ticket, Refusal, Scope.Scope>
+    /** Runs an effect as one governed call; a halt interrupts it. */
+    readonly run: <A, E, R>(
+      call: CallOptions,
+      use: (ticket: Ticket) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | Refusal, R>
+  }
+>()("effect-governance/services/Governor") {}
+
+export const make = Effect.gen(function* () {
+  const rooms = yield* Rooms
+  const calls = yield* OpenCalls
+  const evidence = yield* Evidence
+  const halts = yield* Halts
+  const { hash } = yield* ChainKeys
+  const hashHex = (text: string) => Buffer.from(hash(text)).toString("hex")
+
+  const begin = (options: CallOptions): Effect.Effect<OpenCall, Refusal> => {
+    const planned = planOf(options, hashHex)
+    if (Result.isFailure(planned)) return Effect.fail(planned.failure)
+    const plan = planned.success
+    const ticket = newTicket()
+    return rooms.pass(plan, options, ticket).pipe(
+      Effect.tapError((refusal) => evidence.refusal(plan, ticket, refusal)),
+      Effect.flatMap(calls.open)
+    )
+  }
+
+  const ticketOf = (call: OpenCall): Ticket => {
+    const { plan, ticket, lineage } = call.admitted
+    return {
+      id: ticket,
+      agentId: plan.agentId,
+      sessionId: plan.sessionId,
+      report: (spending) =>
+        Effect.sync(() => {
+          call.spending = spending
+        }),
+      halted: Effect.callback<never, AgentHaltedError>((resume) =>
+        Effect.sync(
+          halts.watch(lineage.path, (halt) => resume(Effect.fail(haltedError(plan.agentId, halt, "running call"))))
+        )
+      )
+    }
+  }
+
+  /** Runs in a child fiber, so that a halt can interrupt it; what is over at once never waits. */
+  const guarded = <A, E, R>(call: OpenCall, self: Effect.Effect<A, E, R>): Effect.Effect<A, E | AgentHaltedError, R> =>
+    Effect.flatMap(Effect.forkChild(self, { startImmediately: true }), (fiber) => {
+      const done = fiber.pollUnsafe()
+      if (done !== undefined) return done
+      const { plan, lineage } = call.admitted
+      return Effect.callback<A, E | AgentHaltedError>((resume) => {
+        const stop = halts.watch(lineage.path, (halt: Halt) => {
+          // The call gets a moment to let go of what it holds; then the caller is free, whatever the call still does.
+          resume(
+            Fiber.interrupt(fiber).pipe(
+              Effect.timeoutOption("1 second"),
+              Effect.andThen(Effect.fail(haltedError(plan.agentId, halt, "running call")))
+            )
+          )
+        })
+        fiber.addObserver((exit) => {
+          stop()
+          resume(exit)
+        })
+        return Effect.andThen(Effect.sync(stop), Fiber.interrupt(fiber))
+      })
+    })
+
+  return Governor.of({
+    admit: (options) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.tap(
+          Effect.map(restore(begin(options)), (call) => [call, ticketOf(call)] as const),
+          ([call]) => Effect.addFinalizer((exit) => calls.close(call, exit))
+        ).pipe(Effect.map(([, ticket]) => ticket))
+      ),
+    run: (options, use) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(begin(options)), (call) =>
+          Effect.onExit(
+            restore(
+              guarded(
+                call,
+                Effect.suspend(() => use(ticketOf(call)))
+              )
+            ),
+            (exit) => calls.close(call, exit)
+          )
+        )
+      )
+  })
+})
+
+export const layer = Layer.effect(Governor, make)
+
+/** Runs an effect as one governed call. */
+export const governed =
+  (call: CallOptions) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Refusal, R | Governor> =>
+    Governor.use((governor) => governor.run(call, () => self))
+
+/** Runs a stream as one governed call; it is settled when the stream ends, fails or is dropped, and a halt cuts it. */
+export const governedStream =
+  <A>(call: CallOptions, spending: (part: A) => Spending | undefined = () => undefined) =>
+  <E, R>(self: Stream.Stream<A, E, R>): Stream.Stream<A, E | Refusal, R | Governor> =>
+    Stream.unwrap(
+      Effect.map(
+        Governor.use((governor) => governor.admit(call)),
+        (ticket) =>
+          self.pipe(
+            Stream.tap((part) => {
+              const spent = spending(part)
+              return spent === undefined ? Effect.void : ticket.report(spent)
+            }),
+            Stream.interruptWhen(ticket.halted)
+          )
+      )
+    )

@@ -1,0 +1,120 @@
+import { Clock, Context, Effect, Layer } from "effect"
+import type { ConfigurationError } from "../schema/ConfigurationError.ts"
+import { AgentId, SessionId } from "../schema/Ids.ts"
+import type { InvalidInput } from "../schema/InvalidInput.ts"
+import { LoopDetected, type LoopPolicyInput } from "../schema/Loop.ts"
+import { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
+import type { AgentHaltedError } from "../schema/Presence.ts"
+import type { StoreError } from "../schema/StoreError.ts"
+import { decodeArgument } from "./Arguments.ts"
+import { Audit } from "./Audit.ts"
+import { Halts } from "./Halts.ts"
+import { Lineages } from "./Lineages.ts"
+import { LoopStore } from "./LoopStore.ts"
+import { LoopWindow } from "./LoopWindow.ts"
+import { Policies } from "./Policies.ts"
+
+/** Notices an agent that repeats itself. Windows are shared by all processes; a store that is down leaves each its own. */
+export class Loop extends Context.Service<
+  Loop,
+  {
+    readonly register: (
+      policy: LoopPolicyInput & { readonly agentId: string }
+    ) => Effect.Effect<void, ConfigurationError>
+    /** Counts one call; fails when the count exceeds `maxCalls` and the policy says `raise` (LOP-02). No policy: a no-op. */
+    readonly recordCall: (
+      agentId: string,
+      sessionId: string | null,
+      tool: string
+    ) => Effect.Effect<void, LoopDetected | AgentHaltedError | InvalidInput | StoreError | ModuleDisabledError>
+    /** True when a window of the session is over its limit now. Counts nothing, never fails (LOP-03). */
+    readonly check: (agentId: string, sessionId: string | null) => Effect.Effect<boolean>
+  }
+>()("effect-governance/services/Loop") {}
+
+export const make = Effect.gen(function* () {
+  const policies = yield* Policies
+  const store = yield* LoopStore
+  const local = yield* LoopWindow
+  const halts = yield* Halts
+  const lineages = yield* Lineages
+  const audit = yield* Audit
+
+  const recordCall = Effect.fn("Loop.recordCall")(function* (id: string, session: string | null, toolName: string) {
+    const agentId = yield* decodeArgument(AgentId, "agentId", id)
+    const sessionId = session === null ? null : yield* decodeArgument(SessionId, "sessionId", session)
+    const tool = toolName.toLowerCase()
+    const { path } = yield* Effect.orElseSucceed(lineages.of(agentId), () => lineages.known(agentId))
+    yield* halts.check(agentId, path, "loop.record_call")
+    yield* policies.stored([agentId])
+    const counted = yield* Effect.catch(
+      store.record(agentId, sessionId, tool),
+      Effect.fnUntraced(function* (error) {
+        yield* Effect.logWarning("loop.store_failed", { problem: error.problem, window: "in memory" })
+        const policy = policies.get(agentId, "loop")?.policy
+        if (policy === undefined) return null
+        const count = local.count(agentId, sessionId, tool, policy.windowSeconds, yield* Clock.currentTimeMillis)
+        return { count, maxCalls: policy.maxCalls, windowSeconds: policy.windowSeconds, action: policy.action }
+      })
+    )
+    if (counted === null || counted.count <= counted.maxCalls) return
+    const detected = new LoopDetected({
+      agentId,
+      sessionId,
+      tool,
+      pattern: "count",
+      count: counted.count,
+      limit: counted.maxCalls,
+      windowSeconds: counted.windowSeconds
+    })
+    yield* Effect.ignore(
+      audit.log({
+        kind: "loop.detected",
+        agentId,
+        sessionId: sessionId ?? undefined,
+        metadata: {
+          tool,
+          count: counted.count,
+          limit: counted.maxCalls,
+          windowSeconds: counted.windowSeconds,
+          action: counted.action
+        }
+      })
+    )
+    if (counted.action === "raise") return yield* detected
+    yield* Effect.logWarning("loop.detected", { agent: agentId, tool, count: counted.count })
+  })
+
+  const check = Effect.fn("Loop.check")(
+    function* (id: string, session: string | null) {
+      const agentId = yield* decodeArgument(AgentId, "agentId", id)
+      const sessionId = session === null ? null : yield* decodeArgument(SessionId, "sessionId", session)
+      const fullest = yield* store.peek(agentId, sessionId)
+      return fullest !== null && fullest.count > fullest.maxCalls
+    },
+    Effect.catch((error) => Effect.as(Effect.logWarning("loop.check_failed", { problem: error.message }), false))
+  )
+
+  return Loop.of({
+    register: ({ agentId, ...policy }) => policies.register(agentId, "loop", policy),
+    recordCall,
+    check
+  })
+})
+
+export const layer = Layer.effect(Loop, make)
+
+/** Nothing is counted. Warned once at start; direct calls fail (ENT-05). */
+export const layerOff = Layer.effect(
+  Loop,
+  Effect.as(
+    Effect.logWarning("loop.disabled", { effect: "repeated calls are not noticed in this process" }),
+    Loop.of({
+      register: () => Effect.die(off),
+      recordCall: () => Effect.fail(off),
+      check: () => Effect.die(off)
+    })
+  )
+)
+
+const off = new ModuleDisabledError({ module: "loop" })

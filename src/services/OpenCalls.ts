@@ -1,0 +1,165 @@
+import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import type { Settlement, Usage } from "../schema/Call.ts"
+import { hashOfResult } from "../schema/CallPlan.ts"
+import type { NanoUsd } from "../schema/Money.ts"
+import { AdmissionStore } from "./AdmissionStore.ts"
+import { ChainKeys } from "./ChainKeys.ts"
+import { CostStore } from "./CostStore.ts"
+import { Evidence, type Outcome } from "./Evidence.ts"
+import { Pricing } from "./Pricing.ts"
+import type { Admitted } from "./Rooms.ts"
+import { Settings } from "./Settings.ts"
+
+/** What a call says it has used so far: a provider's usage, or an amount. */
+export type Spending =
+  | { readonly usage: Usage; readonly provider?: string }
+  | { readonly usd: NanoUsd; readonly tokens?: bigint; readonly model?: string }
+
+/** One admitted call while it runs. Mutable on purpose: its owner reports, the keeper renews, closing reads. */
+export interface OpenCall {
+  readonly admitted: Admitted
+  spending: Spending | undefined
+  renewedAtMs: number
+  leaseLost: boolean
+}
+
+/** Keeps the leases of running calls and settles each once, when it ends (BEY-01, BEY-06). */
+export class OpenCalls extends Context.Service<
+  OpenCalls,
+  {
+    readonly open: (admitted: Admitted) => Effect.Effect<OpenCall>
+    /** Room 9: settlement and outcome, issued at once. Never fails: what does not get through is retried, then left to the sweep. */
+    readonly close: (call: OpenCall, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+    readonly count: () => number
+  }
+>()("effect-governance/services/OpenCalls") {}
+
+export const make = Effect.gen(function* () {
+  const admission = yield* AdmissionStore
+  const costs = yield* CostStore
+  const evidence = yield* Evidence
+  const pricing = yield* Pricing
+  const settings = yield* Settings
+  const { hash } = yield* ChainKeys
+  const services = yield* Effect.scope
+  const hashHex = (text: string) => toHex(hash(text))
+  const leaseMs = Duration.toMillis(settings.leaseDuration)
+  const running = new Set<OpenCall>()
+
+  const charge = Effect.fnUntraced(function* (call: OpenCall) {
+    const { spending } = call
+    if (spending === undefined) return held(call)
+    if ("usd" in spending) return { usd: spending.usd, tokens: spending.tokens ?? 0n, model: spending.model ?? null }
+    // The reply is there and paid for: a price that is missing now must not become the call's failure (OQ-12).
+    return yield* pricing
+      .price(spending.usage, spending.provider === undefined ? {} : { provider: spending.provider })
+      .pipe(
+        Effect.map(({ usd, tokens }) => ({ usd, tokens, model: spending.usage.model })),
+        Effect.catch((error) =>
+          Effect.as(Effect.logWarning("cost.unpriced_usage", { problem: error.message }), held(call))
+        )
+      )
+  })
+
+  const settle = Effect.fnUntraced(function* (call: OpenCall, spent: Charge, resultHash: string | null) {
+    const { lineage, ticket, plan, failOpen } = call.admitted
+    if (failOpen) {
+      return yield* Effect.ignore(
+        costs.track({ id: ticket, agentId: plan.agentId, sessionId: plan.sessionId, ...spent })
+      )
+    }
+    const settlement: Settlement =
+      call.spending === undefined ? { _tag: "Held", resultHash } : { _tag: "Spent", ...spent, resultHash }
+    const once = admission.settle(lineage.root, ticket, settlement)
+    yield* Effect.catch(Effect.asVoid(once), (error) =>
+      Effect.logWarning("cost.settle_delayed", { ticket, problem: error.problem }).pipe(
+        Effect.andThen(Effect.forkIn(Effect.ignore(Effect.retry(once, untilTheSweep)), services))
+      )
+    )
+  })
+
+  const close = Effect.fnUntraced(function* (call: OpenCall, exit: Exit.Exit<unknown, unknown>) {
+    running.delete(call)
+    const { plan, ticket } = call.admitted
+    const spent = yield* charge(call)
+    const resultHash = Exit.isSuccess(exit) ? hashOfResult(exit.value, hashHex) : null
+    const outcome: Outcome = { ...outcomeOf(exit), ...spent, resultHash, late: call.leaseLost }
+    const written = yield* Effect.forkIn(evidence.outcome(plan, ticket, outcome), services, { startImmediately: true })
+    yield* settle(call, spent, resultHash)
+    const done = written.pollUnsafe()
+    if (done === undefined) yield* Fiber.await(written)
+  })
+
+  const renew = Effect.fnUntraced(function* (call: OpenCall, nowMs: number) {
+    const { lineage, ticket, failOpen } = call.admitted
+    if (failOpen || nowMs - call.renewedAtMs < leaseMs / 3) return
+    const alive = yield* Effect.option(admission.renew(lineage.root, ticket, leaseMs))
+    if (alive._tag === "None") return
+    call.leaseLost = !alive.value
+    call.renewedAtMs = nowMs
+  })
+
+  yield* Effect.forkScoped(
+    Effect.gen(function* () {
+      yield* Effect.sleep(leaseMs / 4)
+      const now = yield* Clock.currentTimeMillis
+      yield* Effect.forEach([...running], (call) => renew(call, now), { discard: true, concurrency: 16 })
+    }).pipe(Effect.forever)
+  )
+
+  return OpenCalls.of({
+    open: (admitted) =>
+      Effect.clockWith((clock) =>
+        Effect.sync(() => {
+          const call: OpenCall = {
+            admitted,
+            spending: undefined,
+            renewedAtMs: clock.currentTimeMillisUnsafe(),
+            leaseLost: false
+          }
+          running.add(call)
+          return call
+        })
+      ),
+    close,
+    count: () => running.size
+  })
+})
+
+export const layer = Layer.effect(OpenCalls, make)
+
+interface Charge {
+  readonly usd: NanoUsd
+  readonly tokens: bigint
+  readonly model: string | null
+}
+
+const held = ({ admitted }: OpenCall): Charge => ({
+  usd: admitted.heldUsd,
+  tokens: admitted.heldTokens,
+  model: admitted.plan.target.kind === "llm" ? admitted.plan.target.model : null
+})
+
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Pick<Outcome, "result" | "error"> => {
+  if (Exit.isSuccess(exit)) return { result: "completed", error: null }
+  const failure = Cause.findErrorOption(exit.cause)
+  if (failure._tag === "Some") {
+    const tag = tagOf(failure.value)
+    return { result: tag === "AgentHaltedError" ? "halted" : "failed", error: tag }
+  }
+  return Cause.hasInterruptsOnly(exit.cause)
+    ? { result: "interrupted", error: null }
+    : { result: "failed", error: "defect" }
+}
+
+/** The name of an error, never its message: that may hold what the tool was told in confidence. */
+const tagOf = (error: unknown): string => {
+  if (typeof error !== "object" || error === null) return "error"
+  if ("_tag" in error && typeof error._tag === "string") return error._tag.slice(0, 64)
+  return "name" in error && typeof error.name === "string" ? error.name.slice(0, 64) : "error"
+}
+
+const untilTheSweep = Schedule.jittered(Schedule.exponential("100 millis")).pipe(
+  Schedule.upTo({ duration: "2 minutes" })
+)
+const toHex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")

@@ -1,0 +1,213 @@
+import { Context, Deferred, Duration, Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
+import { ConfigurationError } from "../schema/ConfigurationError.ts"
+import { AgentId } from "../schema/Ids.ts"
+import {
+  type PolicyInput,
+  type PolicyKind,
+  type PolicyOf,
+  type PolicySource,
+  policyCodecs,
+  policyKinds,
+  type StoredPolicy
+} from "../schema/Policy.ts"
+import { StoreError } from "../schema/StoreError.ts"
+import { PolicyStore } from "./PolicyStore.ts"
+import { Settings } from "./Settings.ts"
+import { Signal } from "./Signal.ts"
+
+/** A policy that counts. `version` is 0 while only this process knows it. */
+export interface InForce<K extends PolicyKind> {
+  readonly policy: PolicyOf<K>
+  readonly body: Schema.Json
+  readonly source: PolicySource
+  readonly version: number
+}
+
+/**
+ * The policies of all modules in this process's memory: registered by code, preloaded from the store before anything else
+ * runs (ENT-09), and read again when an operator or another process changes them (HOT-01).
+ */
+export class Policies extends Context.Service<
+  Policies,
+  {
+    /** Checks and takes effect at once; the row is written behind (SCP-02). An operator's row stays in force (DEC-21). */
+    readonly register: <K extends PolicyKind>(
+      agentId: string,
+      kind: K,
+      policy: PolicyInput<K>
+    ) => Effect.Effect<void, ConfigurationError>
+    readonly get: <K extends PolicyKind>(agentId: AgentId, kind: K) => InForce<K> | undefined
+    readonly agents: () => ReadonlySet<AgentId>
+    /** Waits until what this process registered for these agents is stored: a cap on its way never means no cap. */
+    readonly stored: (agents: ReadonlyArray<AgentId>) => Effect.Effect<void, StoreError>
+    /** Reads every row again and swaps the map in one step. */
+    readonly reload: Effect.Effect<void, StoreError>
+  }
+>()("effect-governance/services/Policies") {}
+
+export const make = Effect.gen(function* () {
+  const store = yield* PolicyStore
+  const signal = yield* Signal
+  const settings = yield* Settings
+  const scope = yield* Effect.scope
+
+  let maps = emptyMaps()
+  const mine = new Map<string, string>()
+  const unstored = new Map<string, Deferred.Deferred<void>>()
+  const warned = new Set<string>()
+
+  const warnIfDiffering = (row: StoredPolicy) =>
+    Effect.suspend(() => {
+      const key = keyOf(row.agentId, row.kind)
+      const registered = mine.get(key)
+      if (registered === undefined || registered === textOf(row.body) || warned.has(key)) return Effect.void
+      warned.add(key)
+      return Effect.logWarning("policy.differs", {
+        agent: row.agentId,
+        kind: row.kind,
+        source: row.source,
+        version: row.version
+      })
+    })
+
+  const take = Effect.fnUntraced(function* (rows: ReadonlyArray<StoredPolicy>) {
+    const next = emptyMaps()
+    for (const row of rows) {
+      // What this process has just registered is newer than the rows that were read, unless an operator's row rules.
+      const local = unstored.has(keyOf(row.agentId, row.kind)) && row.source === "code"
+      const held = maps[row.kind].get(row.agentId)
+      if (local && held !== undefined) continue
+      const decoded = yield* Effect.option(decode(row.kind, row.body))
+      if (Option.isSome(decoded)) put(next, row.agentId, row.kind, { ...row, policy: decoded.value })
+      else {
+        // A row that this version cannot read must not loosen anything: what was in force stays.
+        yield* Effect.logError("policy.unreadable", { agent: row.agentId, kind: row.kind, version: row.version })
+        keep(maps, next, row.agentId, row.kind)
+      }
+      yield* warnIfDiffering(row)
+    }
+    for (const kind of policyKinds) {
+      for (const agent of maps[kind].keys())
+        if (unstored.has(keyOf(agent, kind)) && !next[kind].has(agent)) keep(maps, next, agent, kind)
+    }
+    maps = next
+  })
+
+  const upsert = Effect.fnUntraced(function* <K extends PolicyKind>(
+    agentId: AgentId,
+    kind: K,
+    body: Schema.Json,
+    done: Deferred.Deferred<void>
+  ) {
+    const key = keyOf(agentId, kind)
+    const row = yield* store.put({ agentId, kind, body, source: "code" })
+    // A later registration of the same policy owns the key; its own write decides.
+    if (unstored.get(key) !== done) return
+    const decoded = yield* Effect.option(decode(kind, row.body))
+    if (Option.isSome(decoded)) put(maps, agentId, kind, { ...row, policy: decoded.value })
+    unstored.delete(key)
+    yield* warnIfDiffering(row)
+    yield* signal.publish("policies", agentId)
+  })
+
+  const register = Effect.fn("Policies.register")(function* <K extends PolicyKind>(
+    id: string,
+    kind: K,
+    input: PolicyInput<K>
+  ) {
+    const agentId = yield* decodeAgent(id)
+    const policy = yield* Effect.mapError(
+      decode(kind, input),
+      (error) => new ConfigurationError({ setting: `${kind} policy of ${agentId}`, problem: error.message })
+    )
+    const body = yield* encode(kind, policy)
+    const key = keyOf(agentId, kind)
+    mine.set(key, textOf(body))
+    warned.delete(key)
+    if (maps[kind].get(agentId)?.source !== "operator")
+      put(maps, agentId, kind, { policy, body, source: "code", version: 0 })
+    const done = yield* Deferred.make<void>()
+    unstored.set(key, done)
+    // On memory stores this is over before `register` returns; else it is retried until stored or until the scope closes (ENT-10).
+    yield* upsert(agentId, kind, body, done).pipe(
+      Effect.retry(untilStored),
+      Effect.ensuring(Deferred.succeed(done, undefined)),
+      Effect.forkIn(scope, { startImmediately: true })
+    )
+  })
+
+  const stored = (agents: ReadonlyArray<AgentId>): Effect.Effect<void, StoreError> => {
+    if (unstored.size === 0) return Effect.void
+    const pending = agents.flatMap((agent) => policyKinds.flatMap((kind) => unstored.get(keyOf(agent, kind)) ?? []))
+    return Effect.forEach(pending, (one) => Deferred.await(one), { discard: true }).pipe(
+      Effect.timeoutOrElse({ duration: settings.enforcementDeadline, orElse: () => Effect.fail(notStored) })
+    )
+  }
+
+  const reload = Effect.flatMap(store.all, take)
+  const refresh = Effect.catch(reload, (error) => Effect.logWarning("policy.reload_failed", { problem: error.problem }))
+
+  // A database that is down at start must not stop the host (INV-1): what code registers is in force, the rest comes later.
+  yield* Effect.catch(reload, (error) => Effect.logError("policy.preload_failed", { problem: error.problem }))
+  if (settings.hotReload !== false) {
+    yield* Effect.forkScoped(Stream.runForEach(signal.changes("policies"), () => refresh))
+    yield* Effect.forkScoped(Effect.forever(Effect.delay(refresh, settings.hotReloadInterval)))
+  }
+  yield* Effect.addFinalizer(() =>
+    Effect.timeoutOption(
+      Effect.forEach([...unstored.values()], (one) => Deferred.await(one), { discard: true }),
+      drainBound
+    )
+  )
+
+  return Policies.of({
+    register,
+    get: (agentId, kind) => maps[kind].get(agentId),
+    agents: () => new Set(policyKinds.flatMap((kind) => [...maps[kind].keys()])),
+    stored,
+    reload
+  })
+})
+
+export const layer = Layer.effect(Policies, make)
+
+type Maps = { readonly [K in PolicyKind]: Map<AgentId, InForce<K>> }
+
+const emptyMaps = (): Maps => ({
+  scope: new Map(),
+  budget: new Map(),
+  loop: new Map(),
+  gate: new Map(),
+  audit: new Map()
+})
+
+const put = <K extends PolicyKind>(maps: Maps, agentId: AgentId, kind: K, value: InForce<K>) => {
+  maps[kind].set(agentId, value)
+}
+const keep = <K extends PolicyKind>(from: Maps, to: Maps, agentId: AgentId, kind: K) => {
+  const value = from[kind].get(agentId)
+  if (value !== undefined) put(to, agentId, kind, value)
+}
+
+const keyOf = (agentId: AgentId, kind: PolicyKind) => `${kind} ${agentId}`
+const textOf = (body: Schema.Json) => JSON.stringify(body, sortedKeys)
+const sortedKeys = (_: string, value: unknown) =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value
+
+const decode = <K extends PolicyKind>(kind: K, body: unknown): Effect.Effect<PolicyOf<K>, Schema.SchemaError> =>
+  Schema.decodeUnknownEffect(policyCodecs[kind])(body, { onExcessProperty: "error", errors: "all" })
+
+const encode = <K extends PolicyKind>(kind: K, policy: PolicyOf<K>): Effect.Effect<Schema.Json> =>
+  Schema.encodeUnknownEffect(Schema.toCodecJson(policyCodecs[kind]))(policy).pipe(Effect.orDie)
+
+const decodeAgent = (id: string) =>
+  Effect.mapError(
+    Schema.decodeUnknownEffect(AgentId)(id),
+    () => new ConfigurationError({ setting: "agentId", problem: "must have 1 to 256 characters" })
+  )
+
+const untilStored = Schedule.jittered(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]))
+const drainBound = Duration.seconds(5)
+const notStored = StoreError.because({ store: "PolicyStore", operation: "put", problem: "deadline" }, undefined)

@@ -1,0 +1,212 @@
+import { Config, ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, Result } from "effect"
+import { ConfigurationError } from "../schema/ConfigurationError.ts"
+import { defaults, type GovernanceConfig } from "../schema/GovernanceConfig.ts"
+import { parseUsd } from "../schema/Money.ts"
+
+/** Options as a program writes them; each wins over its environment variable (ENT-01, ENT-02, CFG). */
+export type GovernanceOptions = {
+  readonly [K in Exclude<keyof GovernanceConfig, Special>]?: GovernanceConfig[K] | undefined
+} & {
+  readonly [K in SecretKey]?: string | Redacted.Redacted<string> | undefined
+} & {
+  readonly [K in DurationKey]?: Duration.Input | undefined
+} & {
+  readonly historicSecrets?: ReadonlyArray<string | Redacted.Redacted<string>> | undefined
+  readonly costUnknownModelFallbackUsdPerMillion?: number | string | undefined
+  readonly platform?:
+    | {
+        readonly bridgeEnabled?: boolean | undefined
+        readonly ingestUrl?: string | undefined
+        readonly ingestToken?: string | Redacted.Redacted<string> | undefined
+        readonly trustedHosts?: ReadonlyArray<string> | undefined
+      }
+    | undefined
+  /** Reserved for a managed service; it connects to nothing (OQ-01). */
+  readonly apiKey?: string | undefined
+}
+
+/** The configuration that every service reads. */
+export class Settings extends Context.Service<Settings, GovernanceConfig>()("effect-governance/services/Settings") {}
+
+export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}) {
+  const env = yield* environment
+  const given = <A>(option: A | undefined, variable: Option.Option<A>, initial: A): A =>
+    option ?? Option.getOrElse(variable, () => initial)
+
+  const config: GovernanceConfig = {
+    ...defaults,
+    ...definedOf(options),
+    databaseUrl: given(secret(options.databaseUrl), env.databaseUrl, null),
+    haltDatabaseUrl: given(secret(options.haltDatabaseUrl), env.haltDatabaseUrl, null),
+    auditSecret: given(secret(options.auditSecret), env.auditSecret, null),
+    workspaceSalt: given(secret(options.workspaceSalt), env.workspaceSalt, null),
+    historicSecrets: [...(options.historicSecrets ?? []).map((value) => secret(value)!), ...env.chainKeys],
+    testMode: given(options.testMode, env.testMode, defaults.testMode),
+    costStrictUnknownModels: given(options.costStrictUnknownModels, env.strictUnknownModels, true),
+    costUnknownModelFallbackUsdPerMillion: yield* fallbackRate(
+      options.costUnknownModelFallbackUsdPerMillion,
+      env.fallbackRate
+    ),
+    hotReloadInterval: duration(options.hotReloadInterval, defaults.hotReloadInterval),
+    haltCacheTtl: duration(options.haltCacheTtl, defaults.haltCacheTtl),
+    enforcementDeadline: duration(options.enforcementDeadline, defaults.enforcementDeadline),
+    auditDeadline: duration(options.auditDeadline, defaults.auditDeadline),
+    leaseDuration: duration(options.leaseDuration, defaults.leaseDuration),
+    platform: {
+      bridgeEnabled: given(options.platform?.bridgeEnabled, env.bridgeEnabled, false),
+      ingestUrl: given<string | null>(options.platform?.ingestUrl, env.ingestUrl, null),
+      ingestToken: given(secret(options.platform?.ingestToken), env.ingestToken, null),
+      trustedHosts: options.platform?.trustedHosts ?? Option.getOrElse(env.trustedHosts, () => [])
+    }
+  }
+  yield* check(config, options)
+  return config
+})
+
+export const layer = (options: GovernanceOptions = {}) => Layer.effect(Settings, make(options))
+
+type SecretKey = "databaseUrl" | "haltDatabaseUrl" | "auditSecret" | "workspaceSalt"
+type DurationKey = "hotReloadInterval" | "haltCacheTtl" | "enforcementDeadline" | "auditDeadline" | "leaseDuration"
+type Special = SecretKey | DurationKey | "historicSecrets" | "costUnknownModelFallbackUsdPerMillion" | "platform"
+
+const secret = (value: string | Redacted.Redacted<string> | null | undefined) =>
+  value === undefined || value === null ? undefined : typeof value === "string" ? Redacted.make(value) : value
+
+const duration = (value: Duration.Input | undefined, initial: Duration.Duration) =>
+  value === undefined ? initial : Option.getOrElse(Duration.fromInput(value), () => Duration.zero)
+
+/** Plain options, without those that a caller passed as undefined. */
+const definedOf = ({ apiKey: _, platform: __, ...options }: GovernanceOptions): Partial<GovernanceConfig> =>
+  Object.fromEntries(
+    Object.entries(options).filter(([key, value]) => value !== undefined && key in defaults && !transformed.has(key))
+  )
+const transformed: ReadonlySet<string> = new Set<Special>([
+  "databaseUrl",
+  "haltDatabaseUrl",
+  "auditSecret",
+  "workspaceSalt",
+  "hotReloadInterval",
+  "haltCacheTtl",
+  "enforcementDeadline",
+  "auditDeadline",
+  "leaseDuration",
+  "historicSecrets",
+  "costUnknownModelFallbackUsdPerMillion",
+  "platform"
+])
+
+const wrong = (setting: string, problem: string) => new ConfigurationError({ setting, problem })
+
+/** `true/1/yes` and `false/0/no`, in any case; an empty variable counts as unset. */
+const flag = (name: string) =>
+  text(name).pipe(
+    Effect.flatMap(
+      Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: (value) =>
+          /^(true|1|yes)$/i.test(value)
+            ? Effect.succeedSome(true)
+            : /^(false|0|no)$/i.test(value)
+              ? Effect.succeedSome(false)
+              : Effect.fail(wrong(name, "must be true or false"))
+      })
+    )
+  )
+
+const text = (name: string) =>
+  Config.option(Config.String(name)).pipe(
+    Effect.mapError(() => wrong(name, "cannot be read")),
+    Effect.map(Option.map((value) => value.trim())),
+    Effect.map(Option.filter((value) => value !== ""))
+  )
+
+const hidden = (name: string) =>
+  Effect.map(
+    text(name),
+    Option.map((value) => Redacted.make(value))
+  )
+
+const list = (name: string) =>
+  Effect.map(
+    text(name),
+    Option.map((value) =>
+      value
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== "")
+    )
+  )
+
+/** Rotated-out secrets carry a fingerprint in the variable's name: GOVERNANCE_CHAIN_KEY_<fingerprint> (CFG-06). */
+const chainKeys = Effect.gen(function* () {
+  const provider = yield* ConfigProvider.ConfigProvider
+  const node = yield* Effect.orElseSucceed(provider.load(["GOVERNANCE", "CHAIN", "KEY"]), () => undefined)
+  const suffixes = node !== undefined && node._tag === "Record" ? [...node.keys].sort() : []
+  const values = yield* Effect.forEach(suffixes, (suffix) => hidden(`GOVERNANCE_CHAIN_KEY_${suffix}`))
+  return values.flatMap((value) => Option.toArray(value))
+})
+
+const environment = Effect.all({
+  databaseUrl: hidden("GOVERNANCE_DATABASE_URL"),
+  haltDatabaseUrl: hidden("GOVERNANCE_HALT_DATABASE_URL"),
+  auditSecret: hidden("GOVERNANCE_AUDIT_SECRET"),
+  workspaceSalt: hidden("GOVERNANCE_WORKSPACE_SALT"),
+  testMode: flag("GOVERNANCE_TEST_MODE"),
+  strictUnknownModels: flag("GOVERNANCE_COST_STRICT_UNKNOWN_MODELS"),
+  fallbackRate: text("GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION"),
+  bridgeEnabled: flag("GOVERNANCE_PLATFORM_BRIDGE_ENABLED"),
+  ingestUrl: text("GOVERNANCE_PLATFORM_INGEST_URL"),
+  ingestToken: hidden("GOVERNANCE_PLATFORM_INGEST_TOKEN"),
+  trustedHosts: list("GOVERNANCE_PLATFORM_TRUSTED_HOSTS"),
+  chainKeys
+})
+
+const fallbackRate = (option: number | string | undefined, variable: Option.Option<string>) => {
+  const value = option ?? Option.getOrUndefined(variable)
+  if (value === undefined) return Effect.succeed(null)
+  const setting =
+    option === undefined
+      ? "GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION"
+      : "costUnknownModelFallbackUsdPerMillion"
+  return Result.match(parseUsd(value), {
+    onFailure: () => Effect.fail(wrong(setting, "must be a positive number of dollars")),
+    onSuccess: (rate) => (rate > 0n ? Effect.succeed(rate) : Effect.fail(wrong(setting, "must be more than 0")))
+  })
+}
+
+const durations: ReadonlyArray<DurationKey> = [
+  "hotReloadInterval",
+  "haltCacheTtl",
+  "enforcementDeadline",
+  "auditDeadline",
+  "leaseDuration"
+]
+
+const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: GovernanceOptions) {
+  if (options.apiKey !== undefined && config.databaseUrl === null) {
+    return yield* wrong("apiKey", "is reserved for a managed service; give databaseUrl or GOVERNANCE_DATABASE_URL")
+  }
+  if (
+    config.defaultMaxTokens !== null &&
+    !(Number.isSafeInteger(config.defaultMaxTokens) && config.defaultMaxTokens >= 1)
+  ) {
+    return yield* wrong("defaultMaxTokens", "must be a whole number of at least 1")
+  }
+  for (const key of durations) {
+    if (!Duration.isGreaterThan(config[key], Duration.zero) || !Duration.isFinite(config[key])) {
+      return yield* wrong(key, 'must be a duration longer than zero, such as "5 seconds"')
+    }
+  }
+  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(config.schema)) {
+    return yield* wrong("schema", "must be a plain lower-case Postgres identifier")
+  }
+  if (config.maxEventsPerSecond !== null && !(config.maxEventsPerSecond > 0)) {
+    return yield* wrong("maxEventsPerSecond", "must be more than 0")
+  }
+  if (!config.costStrictUnknownModels && config.costUnknownModelFallbackUsdPerMillion === null) {
+    return yield* wrong("costStrictUnknownModels", "false needs costUnknownModelFallbackUsdPerMillion as well")
+  }
+  if (config.enableRouting && !config.enableCost) {
+    return yield* wrong("enableRouting", "needs enableCost")
+  }
+})
