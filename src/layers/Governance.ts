@@ -1,0 +1,51 @@
+import { Effect, Layer } from "effect"
+import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
+import * as AgentScope from "../services/AgentScope.ts"
+import * as Audit from "../services/Audit.ts"
+import * as Cost from "../services/Cost.ts"
+import * as Evidence from "../services/Evidence.ts"
+import * as Governor from "../services/Governor.ts"
+import * as Halts from "../services/Halts.ts"
+import * as Lineages from "../services/Lineages.ts"
+import * as Loop from "../services/Loop.ts"
+import * as LoopWindow from "../services/LoopWindow.ts"
+import * as OpenCalls from "../services/OpenCalls.ts"
+import * as Policies from "../services/Policies.ts"
+import * as Presence from "../services/Presence.ts"
+import * as Rooms from "../services/Rooms.ts"
+import { Settings } from "../services/Settings.ts"
+import * as Sweep from "../services/Sweep.ts"
+
+/** A module, or what stands in for it when the configuration switches it off (ENT-05, ENT-07). */
+const unless = <A, E, R, E2, R2>(
+  on: (settings: GovernanceConfig) => boolean,
+  layer: Layer.Layer<A, E, R>,
+  layerOff: Layer.Layer<A, E2, R2>
+): Layer.Layer<A, E | E2, R | R2 | Settings> =>
+  Layer.unwrap(Effect.map(Settings, (settings): Layer.Layer<A, E | E2, R | R2> => (on(settings) ? layer : layerOff)))
+
+const knowledge = Layer.mergeAll(
+  Policies.layer,
+  Lineages.layer,
+  LoopWindow.layer,
+  unless((settings) => settings.enablePresence, Halts.layer, Halts.layerOff)
+)
+
+const modules = Layer.mergeAll(
+  unless((settings) => settings.enableScope, AgentScope.layer, AgentScope.layerOff),
+  unless((settings) => settings.enableCost, Cost.layer, Cost.layerOff),
+  unless((settings) => settings.enableLoop, Loop.layer, Loop.layerOff),
+  unless((settings) => settings.enablePresence, Presence.layer, Presence.layerOff)
+)
+
+const pipeline = Governor.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(Rooms.layer, OpenCalls.layer, Sweep.layer)),
+  Layer.provideMerge(Evidence.layer)
+)
+
+/** Every governance service, over whichever stores are provided. `Memory.layer` and `Postgres.layer` are this with theirs. */
+export const layer = pipeline.pipe(
+  Layer.provideMerge(modules),
+  Layer.provideMerge(Audit.layer),
+  Layer.provideMerge(knowledge)
+)

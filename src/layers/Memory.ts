@@ -1,0 +1,36 @@
+import { Effect, Layer } from "effect"
+import * as AuditFallback from "../services/AuditFallback.ts"
+import * as ChainKeys from "../services/ChainKeys.ts"
+import * as Pricing from "../services/Pricing.ts"
+import * as Settings from "../services/Settings.ts"
+import * as Governance from "./Governance.ts"
+import * as AuditStore from "./memory/AuditStore.ts"
+import * as Signal from "./memory/Signal.ts"
+import * as Stores from "./memory/Stores.ts"
+import * as StoreTransaction from "./memory/StoreTransaction.ts"
+
+/** A secret that dies with the log it seals is good enough here (DEC-18); a given one is checked as anywhere. */
+const keys = Layer.unwrap(
+  Effect.map(Settings.Settings, (settings) =>
+    settings.auditSecret === null
+      ? ChainKeys.layerMemory
+      : ChainKeys.layer({ secret: settings.auditSecret, historic: settings.historicSecrets, ephemeralAllowed: true })
+  )
+)
+
+/** Every store in this process's memory. */
+export const layerStores = Layer.mergeAll(
+  Stores.layer,
+  AuditStore.layer,
+  StoreTransaction.layer,
+  Signal.layer,
+  AuditFallback.layerMemory
+).pipe(Layer.provideMerge(keys))
+
+/** All of governance without a database: for tests, for replay, and for programs that need no proof after a restart. */
+export const layer = (options: Settings.GovernanceOptions = {}) =>
+  Governance.layer.pipe(
+    Layer.provideMerge(Pricing.layerSettings()),
+    Layer.provideMerge(layerStores),
+    Layer.provideMerge(Settings.layer(options))
+  )

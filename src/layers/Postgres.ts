@@ -1,0 +1,93 @@
+import { NodeServices } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import { ConfigurationError } from "../schema/ConfigurationError.ts"
+import * as AuditFallback from "../services/AuditFallback.ts"
+import * as ChainKeys from "../services/ChainKeys.ts"
+import * as Pricing from "../services/Pricing.ts"
+import * as Settings from "../services/Settings.ts"
+import * as Governance from "./Governance.ts"
+import * as JsonlFallback from "./JsonlFallback.ts"
+import * as AdmissionStore from "./postgres/AdmissionStore.ts"
+import * as AuditStore from "./postgres/AuditStore.ts"
+import * as CostStore from "./postgres/CostStore.ts"
+import * as Database from "./postgres/Database.ts"
+import * as LoopStore from "./postgres/LoopStore.ts"
+import { migrate } from "./postgres/Migrations.ts"
+import * as PolicyStore from "./postgres/PolicyStore.ts"
+import * as PresenceStore from "./postgres/PresenceStore.ts"
+import { SchemaName } from "./postgres/SchemaName.ts"
+import * as Signal from "./postgres/Signal.ts"
+import * as StoreTransaction from "./postgres/StoreTransaction.ts"
+
+/** Connections of the library's own, from `databaseUrl` or GOVERNANCE_DATABASE_URL. Fails without one (ENT-04). */
+export const layerDatabase = Layer.unwrap(
+  Effect.flatMap(Settings.Settings, ({ databaseUrl, pooler, schema }) =>
+    databaseUrl === null
+      ? Effect.fail(
+          new ConfigurationError({ setting: "databaseUrl", problem: "is not set, nor is GOVERNANCE_DATABASE_URL" })
+        )
+      : Effect.succeed(Database.layerFromUrl(databaseUrl, { schema: SchemaName.make(schema), pooler }))
+  )
+)
+
+/** The host's `PgClient` for reads and rare transactions; the hot connections are opened beside it with its settings. */
+export const layerDatabaseShared = Layer.unwrap(
+  Effect.map(Settings.Settings, ({ pooler, schema }) =>
+    Database.layerFromClient({ schema: SchemaName.make(schema), pooler })
+  )
+)
+
+/** A log that holds rows needs the secret that sealed them; an empty one may begin with a random secret (DEC-18). */
+const keys = Layer.unwrap(
+  Effect.gen(function* () {
+    const settings = yield* Settings.Settings
+    const ephemeralAllowed = settings.auditSecret === null && (yield* logIsEmpty)
+    return ChainKeys.layer({ secret: settings.auditSecret, historic: settings.historicSecrets, ephemeralAllowed })
+  })
+)
+
+const logIsEmpty = Effect.flatMap(Database.Database, ({ sql, prefix }) =>
+  sql.unsafe(`SELECT 1 FROM ${prefix}governance_audit_chain_heads LIMIT 1`).values.pipe(
+    Effect.map((rows) => rows.length === 0),
+    Effect.orElseSucceed(() => false)
+  )
+)
+
+/** Events that wait for Postgres go to disk. In test mode, to memory: tests leave nothing behind. */
+const fallback = Layer.unwrap(
+  Effect.map(Settings.Settings, ({ fallbackDir, testMode }) =>
+    testMode && fallbackDir === null
+      ? AuditFallback.layerMemory
+      : JsonlFallback.layerWith({ directory: fallbackDir }).pipe(Layer.provide(NodeServices.layer))
+  )
+)
+
+/** Every store over a `Database`. The tables must be there: `layerMigrations` or `governance migrate`. */
+export const layerStores = Layer.mergeAll(
+  AdmissionStore.layer,
+  CostStore.layer,
+  LoopStore.layer,
+  PolicyStore.layer,
+  PresenceStore.layer,
+  AuditStore.layer,
+  StoreTransaction.layer,
+  Signal.layer,
+  fallback
+).pipe(Layer.provideMerge(keys))
+
+const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
+  Governance.layer.pipe(
+    Layer.provideMerge(Pricing.layerSettings()),
+    Layer.provideMerge(layerStores),
+    Layer.provideMerge(database),
+    Layer.provideMerge(Settings.layer(options))
+  )
+
+/** All of governance on Postgres. A database that does not answer at start does not stop the host: calls are refused until it does. */
+export const layer = (options: Settings.GovernanceOptions = {}) => over(layerDatabase, options)
+
+/** The same beside the application's own `PgClient`. */
+export const layerShared = (options: Settings.GovernanceOptions = {}) => over(layerDatabaseShared, options)
+
+/** Brings the schema to this version before anything else uses it; needs the owner's connection as `SqlClient`. */
+export const layerMigrations = (options?: Parameters<typeof migrate>[0]) => Layer.effectDiscard(migrate(options))

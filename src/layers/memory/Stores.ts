@@ -1,0 +1,20 @@
+/** Admission, cost, loop, presence and policies as views of one `MemoryState`. They are one set and never mixed with another backing. */
+import { Layer } from "effect"
+import * as AdmissionStore from "./AdmissionStore.ts"
+import * as CostStore from "./CostStore.ts"
+import * as LoopStore from "./LoopStore.ts"
+import * as MemoryState from "./MemoryState.ts"
+import * as PolicyStore from "./PolicyStore.ts"
+import * as PresenceStore from "./PresenceStore.ts"
+
+/** Needs a `MemoryState`, so that other concerns can share it. */
+export const layerNoState = Layer.mergeAll(
+  AdmissionStore.layer,
+  CostStore.layer,
+  LoopStore.layer,
+  PolicyStore.layer,
+  PresenceStore.layer
+)
+
+/** The stores with their own state, which is provided too. */
+export const layer = layerNoState.pipe(Layer.provideMerge(MemoryState.layer))
