@@ -6,7 +6,10 @@ export const root = join(import.meta.dirname, "../..")
 
 /** Every file that git tracks or would track, relative to the root. */
 export const files = (...prefixes: ReadonlyArray<string>): ReadonlyArray<string> =>
-  execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z", ...prefixes], { cwd: root, encoding: "utf8" })
+  execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z", ...prefixes], {
+    cwd: root,
+    encoding: "utf8"
+  })
     .split("\0")
     .filter((file) => file !== "" && existsSync(join(root, file)) && statSync(join(root, file)).isFile())
 

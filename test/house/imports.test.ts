@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
 import { dirname, join, relative } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
 import { files, read, root } from "./Tree.ts"
 
 /** Who may import whom: schema <- services <- layers, integrations, bridge, web <- promise, cli. Siblings do not know each other. */
@@ -50,7 +50,10 @@ describe("the house", () => {
       .flatMap((file) => {
         const lines = read(file).split("\n")
         return lines.flatMap((line, i) => {
-          const code = line.replace(/\/\/.*$/, "").replace(/^\s*\*.*$|\/\*.*\*\//, "").replace(/"[^"]*"|`[^`]*`/g, "")
+          const code = line
+            .replace(/\/\/.*$/, "")
+            .replace(/^\s*\*.*$|\/\*.*\*\//, "")
+            .replace(/"[^"]*"|`[^`]*`/g, "")
           const excused = /^\s*\/\//.test(lines[i - 1] ?? "")
           return banned.test(code) && !excused ? [`${file}:${i + 1} ${line.trim()}`] : []
         })

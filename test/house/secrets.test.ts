@@ -6,7 +6,10 @@ const own = "test/house/secrets.test.ts"
 const all = files().filter((file) => text.test(file) && file !== "package-lock.json" && file !== own)
 
 const shapes: ReadonlyArray<readonly [string, RegExp]> = [
-  ["a database URL with a password", /\bpostgres(?:ql)?:\/\/[^\s:/@"'`]+:(?!\$\{|\*|<|secret@|password@|hunter2|canary)[^\s@"'`]{3,}@/],
+  [
+    "a database URL with a password",
+    /\bpostgres(?:ql)?:\/\/[^\s:/@"'`]+:(?!\$\{|\*|<|secret@|password@|hunter2|canary)[^\s@"'`]{3,}@/
+  ],
   ["an OpenAI or Anthropic key", /\bsk-(?:ant-)?[A-Za-z0-9]{20,}/],
   ["an AWS key", /\bAKIA[0-9A-Z]{16}\b/],
   ["a GitHub token", /\bgh[ps]_[A-Za-z0-9]{30,}/],
@@ -16,13 +19,19 @@ const shapes: ReadonlyArray<readonly [string, RegExp]> = [
 describe("the tree", () => {
   for (const [what, shape] of shapes) {
     it(`holds no ${what} (SEC-04)`, () => {
-      assert.deepStrictEqual(all.filter((file) => shape.test(read(file))), [])
+      assert.deepStrictEqual(
+        all.filter((file) => shape.test(read(file))),
+        []
+      )
     })
   }
 
   it("uses no name with `kill` for the halt switch (DEC-03, PRS-13)", () => {
     const banned = /AgentKilledError|is_?killed|assert_?alive|KillRequest|_killed_(?:by|at)|killed_?cache/i
-    assert.deepStrictEqual(files("src", "migrations").filter((file) => banned.test(read(file))), [])
+    assert.deepStrictEqual(
+      files("src", "migrations").filter((file) => banned.test(read(file))),
+      []
+    )
   })
 
   it("names no other product but in the one line of the README that credits the design (DEC-01)", () => {

@@ -1,0 +1,59 @@
+import { NodeServices } from "@effect/platform-node"
+import { ConfigProvider, Context, Effect, Layer, Stdio, Stream } from "effect"
+import { TestConsole } from "effect/testing"
+import { run } from "../../src/cli/Cli.ts"
+import { Environment } from "../../src/cli/Environment.ts"
+import { exitCodeOfExit } from "../../src/cli/ExitCode.ts"
+import { Secrets } from "../../src/cli/Redaction.ts"
+import * as Memory from "../../src/layers/Memory.ts"
+import { UsageError } from "../../src/cli/CliFailure.ts"
+import * as OperatorPolicies from "../../src/services/OperatorPolicies.ts"
+
+export interface Ran {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+export interface RunOptions {
+  readonly stdin?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Runs a command line in this process, with a console, an environment of variables and a set of secrets of its own. */
+export const governance = (args: ReadonlyArray<string>, options: RunOptions = {}): Effect.Effect<Ran, never, Environment> =>
+  Effect.gen(function* () {
+    const exit = yield* Effect.exit(run(args, "0.0.0-test"))
+    const lines = (found: ReadonlyArray<unknown>) => found.map((line) => `${line}\n`).join("")
+    return {
+      code: exitCodeOfExit(exit),
+      out: lines(yield* TestConsole.logLines),
+      err: lines(yield* TestConsole.errorLines),
+    }
+  }).pipe(
+    Effect.provide(TestConsole.layer, { local: true }),
+    Effect.provide(stdio(options.stdin)),
+    Effect.provide(NodeServices.layer),
+    Effect.provideService(Secrets, new Set<string>()),
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { ...options.env } }))
+  )
+
+const stdio = (stdin: string | undefined) =>
+  Stdio.layerTest({ stdin: stdin === undefined ? Stream.empty : Stream.make(new TextEncoder().encode(stdin)) })
+
+/** All commands over one set of memory stores; the services are there too, so that a test can prepare and look. */
+export const memory = Layer.effectContext(
+  Effect.gen(function* () {
+    const services = yield* Layer.build(OperatorPolicies.layer.pipe(Layer.provideMerge(Memory.layer())))
+    const all = () => Layer.succeedContext(services)
+    const none = new UsageError({ subject: "memory", problem: "has no owner", todo: "" })
+    const environment = Environment.of({
+      stores: all,
+      services: all,
+      reader: all,
+      owner: () => Layer.effectContext(Effect.fail(none)),
+      examine: () => Effect.succeed({ findings: [], stoppedBy: null })
+    })
+    return Context.add(services, Environment, environment)
+  })
+)

@@ -1,0 +1,94 @@
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { read, root } from "./Tree.ts"
+
+const manifest: {
+  readonly exports: Record<string, string | { readonly default: string }>
+  readonly dependencies: Record<string, string>
+  readonly devDependencies: Record<string, string>
+  readonly optionalDependencies: Record<string, string>
+} = JSON.parse(read("package.json"))
+
+describe("the package", () => {
+  it("exports exactly this: a change here is a change for its users", () => {
+    assert.deepStrictEqual(Object.keys(manifest.exports), [
+      ".",
+      "./memory",
+      "./postgres",
+      "./embedded",
+      "./schema/*",
+      "./testing/*",
+      "./migrations/*",
+      "./package.json"
+    ])
+  })
+
+  it("has a source file for every export that is no pattern", () => {
+    const missing = Object.values(manifest.exports)
+      .map((target) => (typeof target === "string" ? target : target.default))
+      .filter((target) => target.startsWith("./dist/") && !target.includes("*"))
+      .map((target) => target.replace("./dist/", "src/").replace(/\.js$/, ".ts"))
+      .filter((file) => !existsSync(join(root, file)))
+    assert.deepStrictEqual(missing, [])
+  })
+
+  it("pins every dependency to one version (L-12)", () => {
+    const loose = Object.entries({
+      ...manifest.dependencies,
+      ...manifest.devDependencies,
+      ...manifest.optionalDependencies
+    })
+      .filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
+      .map(([name]) => name)
+    assert.deepStrictEqual(loose, [])
+  })
+
+  it("exports these names from its root", async () => {
+    const names = Object.keys(await import("../../src/index.ts")).sort()
+    assert.deepStrictEqual(names, expected)
+  })
+})
+
+const expected = [
+  "AgentHaltedError",
+  "AgentScope",
+  "AgentStatus",
+  "ApprovalPending",
+  "Audit",
+  "AuditEvent",
+  "AuditRecord",
+  "BudgetExceeded",
+  "BudgetPolicy",
+  "ChainIntegrityError",
+  "ChainKeys",
+  "ConfigurationError",
+  "Cost",
+  "DelegationError",
+  "EventIdConflict",
+  "Governance",
+  "GovernanceError",
+  "Governor",
+  "HaltPersistenceError",
+  "Halts",
+  "InvalidAuditEvent",
+  "InvalidInput",
+  "Loop",
+  "LoopDetected",
+  "LoopPolicy",
+  "ModuleDisabledError",
+  "Policies",
+  "PolicyNotRegistered",
+  "Presence",
+  "Pricing",
+  "ScopePolicy",
+  "ScopeViolation",
+  "Settings",
+  "StoreError",
+  "Sweep",
+  "UnknownModelError",
+  "governed",
+  "governedStream",
+  "isGovernanceError",
+  "isHaltError"
+]

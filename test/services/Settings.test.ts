@@ -1,0 +1,113 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Duration, Effect, Redacted } from "effect"
+import { defaults } from "../../src/schema/GovernanceConfig.ts"
+import * as Settings from "../../src/services/Settings.ts"
+
+const given = (env: Record<string, string>, options: Settings.GovernanceOptions = {}) =>
+  Settings.make(options).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })))
+
+const refused = (env: Record<string, string>, options: Settings.GovernanceOptions = {}) =>
+  Effect.flip(given(env, options))
+
+describe("Settings", () => {
+  it.effect("has the documented defaults when nothing is set (ENT-01, ENT-02, CFG-02, CFG-07)", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* given({}), defaults)
+    })
+  )
+
+  it.effect("takes an option before its variable, and the variable before the default (CFG)", () =>
+    Effect.gen(function* () {
+      const env = { GOVERNANCE_DATABASE_URL: "postgres://from-env/db", GOVERNANCE_COST_STRICT_UNKNOWN_MODELS: "true" }
+      const fromEnv = yield* given(env)
+      assert.strictEqual(Redacted.value(fromEnv.databaseUrl!), "postgres://from-env/db")
+      const fromOption = yield* given(env, { databaseUrl: "postgres://from-option/db" })
+      assert.strictEqual(Redacted.value(fromOption.databaseUrl!), "postgres://from-option/db")
+    })
+  )
+
+  it.effect("reads every documented variable (CFG-01 to CFG-15, CFG-31)", () =>
+    Effect.gen(function* () {
+      const config = yield* given({
+        GOVERNANCE_DATABASE_URL: "postgres://a/b",
+        GOVERNANCE_HALT_DATABASE_URL: "postgres://c/d",
+        GOVERNANCE_AUDIT_SECRET: "an audit secret",
+        GOVERNANCE_WORKSPACE_SALT: "salt",
+        GOVERNANCE_TEST_MODE: "1",
+        GOVERNANCE_CHAIN_KEY_0a1b2c3d: "an older secret",
+        GOVERNANCE_COST_STRICT_UNKNOWN_MODELS: "No",
+        GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION: "12.5",
+        GOVERNANCE_PLATFORM_BRIDGE_ENABLED: "YES",
+        GOVERNANCE_PLATFORM_INGEST_URL: "https://platform.example/ingest",
+        GOVERNANCE_PLATFORM_INGEST_TOKEN: " wf_token\n",
+        GOVERNANCE_PLATFORM_TRUSTED_HOSTS: "a.example, b.example"
+      })
+      assert.isTrue(config.testMode)
+      assert.isFalse(config.costStrictUnknownModels)
+      assert.strictEqual(config.costUnknownModelFallbackUsdPerMillion, 12_500_000_000n)
+      assert.deepStrictEqual(config.historicSecrets.map(Redacted.value), ["an older secret"])
+      assert.strictEqual(Redacted.value(config.haltDatabaseUrl!), "postgres://c/d")
+      assert.strictEqual(Redacted.value(config.platform.ingestToken!), "wf_token")
+      assert.isTrue(config.platform.bridgeEnabled)
+      assert.deepStrictEqual(config.platform.trustedHosts, ["a.example", "b.example"])
+    })
+  )
+
+  it.effect("never shows a secret, however it is printed (CFG-32, K-12)", () =>
+    Effect.gen(function* () {
+      const config = yield* given(
+        {},
+        { auditSecret: "canary-one", databaseUrl: "postgres://u:canary-two@h/d", historicSecrets: ["canary-three"] }
+      )
+      const printed = `${JSON.stringify(config)} ${String(config)} ${(yield* Effect.promise(() => import("node:util"))).inspect(config, { depth: 9 })}`
+      assert.notInclude(printed, "canary")
+    })
+  )
+
+  const bad: ReadonlyArray<readonly [string, Record<string, string>, Settings.GovernanceOptions, string]> = [
+    ["a boolean that is none", { GOVERNANCE_TEST_MODE: "perhaps" }, {}, "GOVERNANCE_TEST_MODE"],
+    ["default_max_tokens below 1 (ENT-04)", {}, { defaultMaxTokens: 0 }, "defaultMaxTokens"],
+    ["a fraction of a token", {}, { defaultMaxTokens: 1.5 }, "defaultMaxTokens"],
+    ["an api key alone (ENT-04, OQ-01)", {}, { apiKey: "x" }, "apiKey"],
+    ["a duration of zero", {}, { haltCacheTtl: 0 }, "haltCacheTtl"],
+    ["an endless duration", {}, { enforcementDeadline: Number.POSITIVE_INFINITY }, "enforcementDeadline"],
+    ["strict off without a rate (OQ-34)", {}, { costStrictUnknownModels: false }, "costStrictUnknownModels"],
+    [
+      "a negative rate (CFG-08)",
+      {},
+      { costUnknownModelFallbackUsdPerMillion: -1 },
+      "costUnknownModelFallbackUsdPerMillion"
+    ],
+    [
+      "a rate that is no number",
+      { GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION: "1e3" },
+      {},
+      "GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION"
+    ],
+    ["a schema that is no identifier", {}, { schema: 'x"; drop' }, "schema"],
+    ["routing without cost (ENT-07)", {}, { enableRouting: true, enableCost: false }, "enableRouting"],
+    ["no events a second at all", {}, { maxEventsPerSecond: 0 }, "maxEventsPerSecond"]
+  ]
+  for (const [what, env, options, setting] of bad) {
+    it.effect(`refuses ${what}`, () =>
+      Effect.gen(function* () {
+        const error = yield* refused(env, options)
+        assert.strictEqual(error.setting, setting)
+        assert.isNotEmpty(error.recoveryHint)
+      })
+    )
+  }
+
+  it.effect("counts an empty variable as unset", () =>
+    Effect.gen(function* () {
+      assert.isNull((yield* given({ GOVERNANCE_DATABASE_URL: "" })).databaseUrl)
+    })
+  )
+
+  it.effect("understands durations as Effect writes them", () =>
+    Effect.gen(function* () {
+      const config = yield* given({}, { haltCacheTtl: "250 millis" })
+      assert.strictEqual(Duration.toMillis(config.haltCacheTtl), 250)
+    })
+  )
+})
