@@ -286,7 +286,9 @@ DECLARE
   v_most   bigint;
   v_before bigint;
   v_calls  bigint[];
-  r        record;
+  v_agent  text;
+  v_limits bigint[];
+  s_usd bigint; s_tokens bigint; s_started timestamptz; d_usd bigint; d_tokens bigint;
 BEGIN
   SELECT t.halts = '{}' INTO v_open FROM {{schema}}.governance_trees t WHERE t.root = p_root FOR NO KEY UPDATE;
   IF v_open AND p_usd >= 0 THEN
@@ -322,23 +324,25 @@ BEGIN
     ON CONFLICT DO NOTHING;
     IF FOUND THEN
       -- Holds first and looks then: the row that is written is the row that is read.
-      FOR r IN
+      FOREACH v_agent IN ARRAY v_path LOOP
+        SELECT b.limits INTO v_limits FROM {{schema}}.governance_policies b WHERE b.agent = v_agent AND b.kind = 'budget';
         INSERT INTO {{schema}}.governance_cost_counters AS c (root, agent, scope, held_usd, held_tokens, started_at)
-        SELECT p_root, x.agent, sc.scope, p_usd, p_tokens, v_now
-          FROM unnest(v_path) AS x(agent) CROSS JOIN (VALUES ('s:' || p_session), ('d:' || day)) AS sc(scope)
+        VALUES (p_root, v_agent, 's:' || p_session, p_usd, p_tokens, v_now)
         ON CONFLICT (root, agent, scope) DO UPDATE
           SET held_usd = c.held_usd + EXCLUDED.held_usd, held_tokens = c.held_tokens + EXCLUDED.held_tokens
-        RETURNING starts_with(c.scope, 's:') AS session, c.used_usd + c.held_usd AS usd, c.used_tokens + c.held_tokens AS tokens,
-          c.started_at, (SELECT b.limits FROM {{schema}}.governance_policies b WHERE b.agent = c.agent AND b.kind = 'budget') AS limits
-      LOOP
-        IF r.limits IS NOT NULL AND (CASE WHEN r.session THEN
-             (r.limits[1] >= 0 AND (r.usd > r.limits[1] OR r.usd - p_usd >= r.limits[1]))
-             OR (r.limits[2] >= 0 AND (r.tokens > r.limits[2] OR r.tokens - p_tokens >= r.limits[2]))
-             OR (r.limits[5] >= 0 AND v_now - r.started_at >= r.limits[5] * interval '1 second')
-           ELSE
-             (r.limits[3] >= 0 AND (r.usd > r.limits[3] OR r.usd - p_usd >= r.limits[3]))
-             OR (r.limits[4] >= 0 AND (r.tokens > r.limits[4] OR r.tokens - p_tokens >= r.limits[4]))
-           END) THEN
+        RETURNING c.used_usd + c.held_usd, c.used_tokens + c.held_tokens, c.started_at INTO s_usd, s_tokens, s_started;
+        INSERT INTO {{schema}}.governance_cost_counters AS c (root, agent, scope, held_usd, held_tokens, started_at)
+        VALUES (p_root, v_agent, 'd:' || day, p_usd, p_tokens, v_now)
+        ON CONFLICT (root, agent, scope) DO UPDATE
+          SET held_usd = c.held_usd + EXCLUDED.held_usd, held_tokens = c.held_tokens + EXCLUDED.held_tokens
+        RETURNING c.used_usd + c.held_usd, c.used_tokens + c.held_tokens INTO d_usd, d_tokens;
+        -- `firstShort` after the hold: used up before it, or more than the limit with it.
+        IF v_limits IS NOT NULL AND (
+             (v_limits[1] >= 0 AND (s_usd > v_limits[1] OR s_usd - p_usd >= v_limits[1]))
+          OR (v_limits[2] >= 0 AND (s_tokens > v_limits[2] OR s_tokens - p_tokens >= v_limits[2]))
+          OR (v_limits[3] >= 0 AND (d_usd > v_limits[3] OR d_usd - p_usd >= v_limits[3]))
+          OR (v_limits[4] >= 0 AND (d_tokens > v_limits[4] OR d_tokens - p_tokens >= v_limits[4]))
+          OR (v_limits[5] >= 0 AND v_now - s_started >= v_limits[5] * interval '1 second')) THEN
           v_open := false;
         END IF;
       END LOOP;
@@ -362,7 +366,10 @@ BEGIN
          AND c.started_at = v_now AND c.used_usd = 0 AND c.held_usd = 0 AND c.used_tokens = 0 AND c.held_tokens = 0;
     END IF;
   END IF;
-  SELECT g.verdicts[1], g.days[1], g.held_usd[1], g.held_tokens[1], g.details[1], g.recent_signatures, g.recent_results
+  SELECT g.verdicts[1], g.days[1], g.held_usd[1], g.held_tokens[1], g.details[1],
+         -- Of a known ticket those before it, which come last.
+         g.recent_signatures[CASE WHEN starts_with(g.verdicts[1], '=') THEN coalesce(array_position(g.recent_of, -1), 1000) ELSE 1 END:],
+         g.recent_results[CASE WHEN starts_with(g.verdicts[1], '=') THEN coalesce(array_position(g.recent_of, -1), 1000) ELSE 1 END:]
     INTO verdict, day, held_usd, held_tokens, detail, recent_signatures, recent_results
     FROM {{schema}}.governance_admit(p_root, ARRAY[p_agent], ARRAY[p_session],
       CASE WHEN p_tool IS NULL THEN '{}'::int[] ELSE '{1}' END, CASE WHEN p_tool IS NULL THEN '{}'::text[] ELSE ARRAY[p_tool] END,

@@ -2,6 +2,8 @@ import { Effect, Layer } from "effect"
 import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import * as AgentScope from "../services/AgentScope.ts"
 import * as Audit from "../services/Audit.ts"
+import { AuditFallback } from "../services/AuditFallback.ts"
+import { AuditStore } from "../services/AuditStore.ts"
 import * as Cost from "../services/Cost.ts"
 import * as Evidence from "../services/Evidence.ts"
 import * as Governor from "../services/Governor.ts"
@@ -15,6 +17,8 @@ import * as Presence from "../services/Presence.ts"
 import * as Rooms from "../services/Rooms.ts"
 import { Settings } from "../services/Settings.ts"
 import * as Sweep from "../services/Sweep.ts"
+import * as Wrappers from "../services/Wrappers.ts"
+import * as AuditOff from "./AuditOff.ts"
 
 /** A module, or what stands in for it when the configuration switches it off (ENT-05, ENT-07). */
 const unless = <A, E, R, E2, R2>(
@@ -38,6 +42,13 @@ const modules = Layer.mergeAll(
   unless((settings) => settings.enablePresence, Presence.layer, Presence.layerOff)
 )
 
+/** The log's stores as they are provided, or a ring in memory in their place (ENT-06). */
+const log = unless(
+  (settings) => settings.enableAudit,
+  Layer.effectContext(Effect.context<AuditStore | AuditFallback>()),
+  AuditOff.layer
+)
+
 const pipeline = Governor.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Rooms.layer, OpenCalls.layer, Sweep.layer)),
   Layer.provideMerge(Evidence.layer)
@@ -46,6 +57,7 @@ const pipeline = Governor.layer.pipe(
 /** Every governance service, over whichever stores are provided. `Memory.layer` and `Postgres.layer` are this with theirs. */
 export const layer = pipeline.pipe(
   Layer.provideMerge(modules),
-  Layer.provideMerge(Audit.layer),
+  Layer.provideMerge(Layer.merge(Audit.layer, Wrappers.layer)),
+  Layer.provideMerge(log),
   Layer.provideMerge(knowledge)
 )

@@ -1,12 +1,12 @@
 // Whether another process lives, and where temporary files belong, only the operating system can say.
 import { hostname, tmpdir, userInfo } from "node:os"
-import { Clock, Effect, Exit, FileSystem, Layer, Option, Path, Result, Schema, Scope, Semaphore } from "effect"
+import { Clock, Effect, Exit, FileSystem, Layer, Option, Path, Result, Scope, Semaphore } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
-import { type Digest, sameBytes } from "../schema/Chain.ts"
+import type { Digest } from "../schema/Chain.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
-import { AgentId, ChainId, EventId, KeyId, SessionId } from "../schema/Ids.ts"
-import { AuditFallback, type FallbackBreak, makeMemory, type ReplaySink } from "../services/AuditFallback.ts"
+import { draftText, footerText, headerText, lineText, macInput, readSpool, spoolLabel } from "../schema/SpoolText.ts"
+import { AuditFallback, makeMemory, type ReplaySink } from "../services/AuditFallback.ts"
 import { ChainKeys } from "../services/ChainKeys.ts"
 
 export interface JsonlFallbackOptions {
@@ -183,7 +183,6 @@ interface Spool {
 }
 
 const encoder = new TextEncoder()
-const spoolLabel = "effect-governance/audit/v1/spool\n"
 
 /** Of this very process: its own id says nothing about which layer in it still lives. */
 const liveInstances = new Set<string>()
@@ -199,67 +198,3 @@ const isAbandoned = (host: string, pid: number, instance: string): boolean => {
 
 const hasCode = (error: unknown, code: string) =>
   typeof error === "object" && error !== null && "code" in error && error.code === code
-
-const DraftText = Schema.fromJsonString(
-  Schema.Struct({
-    chain: ChainId,
-    id: EventId,
-    atMs: Schema.Int,
-    agent: AgentId,
-    session: Schema.NullOr(SessionId),
-    parent: Schema.NullOr(EventId),
-    kind: Schema.String,
-    model: Schema.NullOr(Schema.String),
-    inputHash: Schema.NullOr(Schema.String),
-    outputHash: Schema.NullOr(Schema.String),
-    metadataText: Schema.String
-  })
-)
-const HeaderText = Schema.fromJsonString(Schema.Struct({ v: Schema.Literal(1), instance: Schema.String, keyId: KeyId }))
-const FooterText = Schema.fromJsonString(Schema.Struct({ footer: Schema.Int }))
-
-const draftText = Schema.encodeSync(DraftText)
-const readDraft = Schema.decodeUnknownOption(DraftText)
-const readHeader = Schema.decodeUnknownOption(HeaderText)
-const readFooter = Schema.decodeUnknownOption(FooterText)
-
-const headerText = (instance: string, keyId: KeyId) => JSON.stringify({ v: 1, instance, keyId })
-const footerText = (lines: number) => JSON.stringify({ footer: lines })
-
-/** A line's MAC first, so that no body needs a parser before it has been checked. */
-const lineText = (body: string, mac: Uint8Array) => `${Hex.encode(mac)} ${body}\n`
-const macInput = (previous: Uint8Array, body: string) => `${spoolLabel}${Hex.encode(previous)}\n${body}`
-
-interface Found {
-  readonly drafts: ReadonlyArray<AuditDraft>
-  readonly problem: FallbackBreak["problem"] | null
-}
-
-/** The genuine beginning of a spool file, and what is wrong after it. */
-export const readSpool = (text: string, macFor: (keyId: KeyId) => Digest | undefined): Found => {
-  const lines = text.split("\n")
-  const whole = lines.pop() === ""
-  const drafts: Array<AuditDraft> = []
-  const [first] = lines
-  const header = first === undefined ? Option.none() : readHeader(first.slice(65))
-  if (first === undefined || Option.isNone(header))
-    return { drafts, problem: whole && first !== undefined ? "edited" : "truncated" }
-  const mac = macFor(header.value.keyId)
-  if (mac === undefined) return { drafts, problem: "unverifiable" }
-  let previous = mac(spoolLabel + first.slice(65))
-  if (!isLine(first, previous)) return { drafts, problem: "edited" }
-  for (const line of lines.slice(1)) {
-    const body = line.slice(65)
-    previous = mac(macInput(previous, body))
-    if (!isLine(line, previous)) return { drafts, problem: "edited" }
-    const footer = readFooter(body)
-    if (Option.isSome(footer)) return { drafts, problem: whole && line === lines.at(-1) ? null : "edited" }
-    const draft = readDraft(body)
-    if (Option.isNone(draft)) return { drafts, problem: "edited" }
-    drafts.push(draft.value)
-  }
-  return { drafts, problem: "truncated" }
-}
-
-const isLine = (line: string, mac: Uint8Array) =>
-  sameBytes(encoder.encode(line.slice(0, 65)), encoder.encode(`${Hex.encode(mac)} `))

@@ -1,5 +1,5 @@
 import { NodeServices } from "@effect/platform-node"
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
@@ -62,9 +62,16 @@ const fallback = Layer.unwrap(
   )
 )
 
+/** A caller waits for admission as long as the configuration says, its place in the queue included. */
+const admission = Layer.unwrap(
+  Effect.map(Settings.Settings, ({ enforcementDeadline }) =>
+    AdmissionStore.layerWith({ deadlineMs: Duration.toMillis(enforcementDeadline) })
+  )
+)
+
 /** Every store over a `Database`. The tables must be there: `layerMigrations` or `governance migrate`. */
 export const layerStores = Layer.mergeAll(
-  AdmissionStore.layer,
+  admission,
   CostStore.layer,
   LoopStore.layer,
   PolicyStore.layer,

@@ -3,7 +3,7 @@ import type { ScopeTarget } from "./AgentScope.ts"
 import { canonicalize } from "./CanonicalJson.ts"
 import { escape } from "./Escape.ts"
 import { Identifier } from "./Identifier.ts"
-import { AgentId, SessionId } from "./Ids.ts"
+import { AgentId, type ChainId, chainOf, SessionId } from "./Ids.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 import { snapshot } from "./Json.ts"
 import { estimateInputTokens } from "./Pricing.ts"
@@ -39,6 +39,7 @@ export type CallOptions =
 export interface CallPlan {
   readonly agentId: AgentId
   readonly sessionId: SessionId | null
+  readonly chain: ChainId
   readonly target: ScopeTarget
   /** SHA-256 of the target and the canonical input, in hex: what loop detection and approvals compare. */
   readonly signature: string
@@ -49,22 +50,26 @@ export interface CallPlan {
 }
 
 /** Decodes a call once. `hash` is SHA-256 to hex. */
-export const planOf = (options: CallOptions, hash: (text: string) => string): Result.Result<CallPlan, InvalidInput> =>
-  Result.gen(function* () {
-    const agentId = yield* decoded(agents, options.agentId, "agentId")
-    const sessionId = options.sessionId === undefined ? null : yield* decoded(sessions, options.sessionId, "sessionId")
-    const target = yield* targetOf(options)
-    const input = options.input === undefined ? undefined : yield* canonicalOf(options.input)
-    return {
-      agentId,
-      sessionId,
-      target,
-      signature: input === undefined ? bareSignature(target, hash) : hash(`${target.kind}\n${target.name}\n${input}`),
-      inputHash: input === undefined ? null : hash(input),
-      inputTokens: "model" in options ? (options.inputTokens ?? estimateInputTokens(input ?? "")) : 0,
-      metadata: options.metadata
-    }
-  })
+export const planOf = (options: CallOptions, hash: (text: string) => string): Result.Result<CallPlan, InvalidInput> => {
+  const agentId = agents(options.agentId)
+  if (agentId === undefined) return invalid("agentId")
+  const sessionId = options.sessionId === undefined ? null : sessions(options.sessionId)
+  if (sessionId === undefined) return invalid("sessionId")
+  const target = targetOf(options)
+  if (Result.isFailure(target)) return Result.fail(target.failure)
+  const chain = chainOf(agentId, sessionId)
+  const common = { agentId, sessionId, chain, target: target.success, metadata: options.metadata }
+  if (options.input === undefined) {
+    const inputTokens = "model" in options ? (options.inputTokens ?? estimateInputTokens("")) : 0
+    return Result.succeed({ ...common, signature: bareSignature(target.success, hash), inputHash: null, inputTokens })
+  }
+  return Result.map(canonicalOf(options.input), (input) => ({
+    ...common,
+    signature: hash(`${target.success.kind}\n${target.success.name}\n${input}`),
+    inputHash: hash(input),
+    inputTokens: "model" in options ? (options.inputTokens ?? estimateInputTokens(input)) : 0
+  }))
+}
 
 /** SHA-256 of a value in canonical form, or null where it is no plain JSON: results may be anything. */
 export const hashOfResult = (value: unknown, hash: (text: string) => string): string | null =>
@@ -79,13 +84,14 @@ const canonicalOf = (value: unknown) =>
 /** Names repeat by the million: what was decoded once is not decoded again. Bounded, so that nobody can fill memory with it (R-08). */
 const remembered = <A>(decode: (value: unknown) => Option.Option<A>) => {
   const known = new Map<string, A>()
-  return (value: unknown): Option.Option<A> => {
-    const hit = typeof value === "string" ? known.get(value) : undefined
-    if (hit !== undefined) return Option.some(hit)
-    const result = decode(value)
-    if (typeof value === "string" && Option.isSome(result)) {
+  return (value: unknown): A | undefined => {
+    if (typeof value !== "string") return undefined
+    const hit = known.get(value)
+    if (hit !== undefined) return hit
+    const result = Option.getOrUndefined(decode(value))
+    if (result !== undefined) {
       if (known.size >= 10_000) known.clear()
-      known.set(value, result.value)
+      known.set(value, result)
     }
     return result
   }
@@ -95,18 +101,22 @@ const agents = remembered(Schema.decodeUnknownOption(AgentId))
 const sessions = remembered(Schema.decodeUnknownOption(SessionId))
 const names = remembered(Schema.decodeUnknownOption(Identifier(512)))
 
-const decoded = <A>(decode: (value: unknown) => Option.Option<A>, value: unknown, field: string) =>
-  Result.fromOption(
-    decode(value),
-    () => new InvalidInput({ field, problem: "must be a name of 1 to 256 visible characters" })
-  )
+const invalid = (field: string) =>
+  Result.fail(new InvalidInput({ field, problem: "must be a name of 1 to 256 visible characters" }))
 
 const targetOf = (options: CallOptions): Result.Result<ScopeTarget, InvalidInput> => {
-  if ("tool" in options) return Result.map(decoded(names, options.tool, "tool"), (name) => ({ kind: "tool", name }))
-  if ("api" in options) return Result.map(decoded(names, options.api, "api"), (name) => ({ kind: "api", name }))
-  return Result.flatMap(decoded(names, options.model, "model"), (model) =>
-    Result.map(decoded(names, options.llm ?? "llm.call", "llm"), (name) => ({ kind: "llm", name, model }))
-  )
+  if ("tool" in options) {
+    const name = names(options.tool)
+    return name === undefined ? invalid("tool") : Result.succeed({ kind: "tool", name })
+  }
+  if ("api" in options) {
+    const name = names(options.api)
+    return name === undefined ? invalid("api") : Result.succeed({ kind: "api", name })
+  }
+  const model = names(options.model)
+  const name = names(options.llm ?? "llm.call")
+  if (model === undefined) return invalid("model")
+  return name === undefined ? invalid("llm") : Result.succeed({ kind: "llm", name, model })
 }
 
 const signatures = new Map<string, string>()

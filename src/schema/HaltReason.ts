@@ -1,9 +1,9 @@
+import { linearNfc } from "./Identifier.ts"
+
 /** At most 512 characters of NFC text; backslash, line breaks and tabs escaped in that order, other controls gone (PRS-15). */
 export const normaliseReason = (reason: string): string =>
   [
-    ...reason
-      .toWellFormed()
-      .normalize("NFC")
+    ...linearNfc(reason.toWellFormed())
       .replaceAll("\\", "\\\\")
       .replaceAll("\n", "\\n")
       .replaceAll("\r", "\\r")

@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import { Brand, Schema } from "effect"
 import { Identifier } from "./Identifier.ts"
 
 /** An agent, by the name its owner gave it; case-sensitive, 1 to 256 characters after normalisation. */
@@ -35,24 +35,27 @@ export type ChainId = typeof ChainId.Type
 export const KeyId = Schema.String.check(Schema.isPattern(/^[0-9a-f]{32}$/)).pipe(Schema.brand("KeyId"))
 export type KeyId = typeof KeyId.Type
 
-export const sessionChain = (session: SessionId): ChainId => ChainId.make(`session:${session}`)
-export const agentChain = (agent: AgentId): ChainId => ChainId.make(`agent:${agent}`)
+// What is right by construction is not checked again: these are made for every event.
+const chainId = Brand.nominal<ChainId>()
+const eventId = Brand.nominal<EventId>()
+/** For a UUID that was just made, in lower case. */
+export const ticketId = Brand.nominal<TicketId>()
+
+export const sessionChain = (session: SessionId): ChainId => chainId(`session:${session}`)
+export const agentChain = (agent: AgentId): ChainId => chainId(`agent:${agent}`)
+/** Events without a session go to the agent's own chain (DEC-05). */
+export const chainOf = (agent: AgentId, session: SessionId | null): ChainId =>
+  session === null ? agentChain(agent) : sessionChain(session)
 /** Acts of people and of machinery that belong to no agent. */
 export const operatorChain: ChainId = ChainId.make("operator")
 
-const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+export type CallRole = "attempt" | "outcome" | "orphaned"
+
+const roleDigits = { attempt: "a", outcome: "b", orphaned: "c" } as const
 
 /**
- * A UUID version 8 (RFC 9562) from the first 16 bytes of a hash: the same facts always give the same id. A shorter hash is a
- * bug, so it throws.
+ * The id of a call's event: its ticket as a UUID version 8 (RFC 9562) whose last digit says the role. The same call always
+ * gives the same ids, so nothing is written twice; 118 random bits of the ticket are left to tell calls apart.
  */
-export const uuidV8FromHash = (hash: Uint8Array): EventId => {
-  if (hash.length < 16) throw new RangeError("a UUID needs 16 bytes of hash")
-  let text = ""
-  for (let i = 0; i < 16; i++) {
-    const byte = hash[i]!
-    text += hex[i === 6 ? (byte & 0x0f) | 0x80 : i === 8 ? (byte & 0x3f) | 0x80 : byte]
-    if (i === 3 || i === 5 || i === 7 || i === 9) text += "-"
-  }
-  return EventId.make(text)
-}
+export const eventOfTicket = (ticket: TicketId, role: CallRole): EventId =>
+  eventId(`${ticket.slice(0, 14)}8${ticket.slice(15, 35)}${roleDigits[role]}`)

@@ -47,7 +47,12 @@ export const parsePolicyFile = (
   if (Result.isFailure(json)) return refuse({ path: "", message: `it is not JSON: ${reasonOf(json.failure)}` })
   const decoded = Schema.decodeUnknownResult(PolicyFile)(json.success, { onExcessProperty: "error", errors: "all" })
   if (Result.isFailure(decoded)) {
-    return refuse(...format(decoded.failure.issue).issues.map(({ message, path }) => ({ path: pathOf(path), message })))
+    return refuse(
+      ...format(decoded.failure.issue).issues.map(({ message, path }) => ({
+        path: pathOf(path),
+        message: plainly(message)
+      }))
+    )
   }
   const agents = Object.entries(decoded.success.agents)
   const ids = new Map<AgentId, string>()
@@ -57,7 +62,8 @@ export const parsePolicyFile = (
     const path = `agents.${name}`
     const id = Schema.decodeUnknownResult(AgentId)(name)
     if (Result.isFailure(id)) problems.push({ path, message: "an agent's name has 1 to 256 visible characters" })
-    else if (id.success === "*" && options.wildcard !== true) problems.push({ path, message: "name the agent; * is for replay only" })
+    else if (id.success === "*" && options.wildcard !== true)
+      problems.push({ path, message: "name the agent; * is for replay only" })
     else if (ids.has(id.success)) problems.push({ path, message: `is the same agent as ${ids.get(id.success)}` })
     else {
       ids.set(id.success, name)
@@ -80,8 +86,11 @@ const encodeBody = (kind: PolicyKind, policy: unknown): Schema.Json =>
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
+const plainly = (message: string) => (message === "Expected no excess property" ? "is no known setting" : message)
+
 const pathOf = (path: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined) =>
   (path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".")
 
 /** V8 quotes the text around the fault, which may be long; its first line is enough. */
-const reasonOf = (error: unknown) => (error instanceof Error ? error.message.split("\n", 1)[0]!.slice(0, 200) : "it cannot be parsed")
+const reasonOf = (error: unknown) =>
+  error instanceof Error ? error.message.split("\n", 1)[0]!.slice(0, 200) : "it cannot be parsed"

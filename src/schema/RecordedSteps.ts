@@ -50,21 +50,28 @@ export interface SessionTimeline {
  */
 export const timelineOf = (session: RecordedSession, startMs: number, fallbackModel?: string): SessionTimeline => {
   const { messages } = session
-  const first = Option.orElse(momentOf(session), () => (messages[0] === undefined ? Option.none() : momentOf(messages[0])))
+  const first = Option.orElse(momentOf(session), () =>
+    messages[0] === undefined ? Option.none() : momentOf(messages[0])
+  )
   const begin = Option.getOrElse(first, () => startMs)
   const steps: Array<RecordedStep> = []
   let now = begin - second
   let before = 0
   let unnamedModel = 0
   messages.forEach((message, at) => {
-    now = Math.max(now, Option.getOrElse(momentOf(message), () => now + second))
+    now = Math.max(
+      now,
+      Option.getOrElse(momentOf(message), () => now + second)
+    )
     const text = textOf(message.content)
     const tokens = estimateInputTokens(text + callsText(message))
     if (message.role === "assistant") {
       const model = named(message.model) ?? named(session.model) ?? fallbackModel
       if (model === undefined) unnamedModel += 1
       else steps.push({ kind: "llm", message: at, atMs: now, text, ...usageOf(message.usage, model, before, tokens) })
-      for (const [n, call] of (message.tool_calls ?? []).entries()) {
+      const toolCalls = message.tool_calls ?? []
+      const resultOf = toolCalls.length === 0 ? nothing : resultsAfter(messages, at)
+      for (const [n, call] of toolCalls.entries()) {
         const input = argumentsOf(call.function.arguments)
         steps.push({
           kind: "tool",
@@ -74,7 +81,7 @@ export const timelineOf = (session: RecordedSession, startMs: number, fallbackMo
           tool: call.function.name,
           input: input.value,
           brokenArguments: input.broken,
-          result: resultOf(messages, at, n, call.id ?? undefined)
+          result: resultOf(n, call.id ?? undefined)
         })
       }
     }
@@ -90,12 +97,23 @@ const named = (model: string | null | undefined) => (model === null || model ===
 const callsText = (message: RecordedMessage): string =>
   (message.tool_calls ?? []).map((call) => call.function.name + textOf(call.function.arguments)).join("")
 
-/** Answers follow their calls: the one with the call's id, else the one at its place. Ids repeat in real recordings. */
-const resultOf = (messages: ReadonlyArray<RecordedMessage>, at: number, place: number, id: string | undefined) => {
+const nothing = () => undefined
+
+/** Answers follow their calls: the one at the call's place, unless another has the call's id. Ids repeat in real recordings. */
+const resultsAfter = (messages: ReadonlyArray<RecordedMessage>, at: number) => {
   const answers: Array<RecordedMessage> = []
-  for (let i = at + 1; messages[i]?.role === "tool"; i++) answers.push(messages[i]!)
-  const found = answers.find((answer) => id !== undefined && answer.tool_call_id === id) ?? answers[place]
-  return found === undefined ? undefined : textOf(found.content)
+  const byId = new Map<string, RecordedMessage>()
+  for (let i = at + 1; messages[i]?.role === "tool"; i++) {
+    const answer = messages[i]!
+    const id = answer.tool_call_id ?? undefined
+    answers.push(answer)
+    if (id !== undefined && !byId.has(id)) byId.set(id, answer)
+  }
+  return (place: number, id: string | undefined): string | undefined => {
+    const inPlace = answers[place]
+    const found = id === undefined || inPlace?.tool_call_id === id ? inPlace : (byId.get(id) ?? inPlace)
+    return found === undefined ? undefined : textOf(found.content)
+  }
 }
 
 const usageOf = (
@@ -112,5 +130,8 @@ const usageOf = (
   // Parts are never more than their whole, whatever a recorder wrote.
   const cachedInputTokens = Math.min(usage?.prompt_tokens_details?.cached_tokens ?? 0, input)
   const reasoningTokens = Math.min(usage?.completion_tokens_details?.reasoning_tokens ?? 0, output)
-  return { usage: { model, inputTokens: input, outputTokens: output, cachedInputTokens, reasoningTokens }, estimated: false }
+  return {
+    usage: { model, inputTokens: input, outputTokens: output, cachedInputTokens, reasoningTokens },
+    estimated: false
+  }
 }

@@ -80,7 +80,10 @@ export const momentOf = (at: Pick<RecordedMessage, "timestamp" | "created_at">):
   const value = at.timestamp ?? at.created_at ?? undefined
   if (value === undefined) return Option.none()
   const moment = DateTime.make(typeof value === "number" && Math.abs(value) < 1e11 ? value * 1000 : value)
-  return Option.filter(Option.map(moment, (at) => Math.floor(DateTime.toEpochMillis(at))), (ms) => ms >= 0 && ms <= latest)
+  return Option.filter(
+    Option.map(moment, (at) => Math.floor(DateTime.toEpochMillis(at))),
+    (ms) => ms >= 0 && ms <= latest
+  )
 }
 
 /** The text of a message's content: text itself, or the text of its parts. What is no text counts by its JSON. */
@@ -107,9 +110,15 @@ const nameOf = (value: string | number | null | undefined): string | undefined =
   value === undefined || value === null || value === "" ? undefined : String(value)
 
 const partText = (part: unknown): string =>
-  typeof part === "object" && part !== null && "text" in part && typeof part.text === "string" ? part.text : jsonText(part)
+  typeof part === "object" && part !== null && "text" in part && typeof part.text === "string"
+    ? part.text
+    : jsonText(part)
 
-const jsonText = (value: unknown): string => Result.getOrElse(Result.try(() => JSON.stringify(value) ?? ""), () => "")
+const jsonText = (value: unknown): string =>
+  Result.getOrElse(
+    Result.try(() => JSON.stringify(value) ?? ""),
+    () => ""
+  )
 
 const shortened = (message: string): string =>
   message

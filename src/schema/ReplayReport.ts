@@ -82,7 +82,9 @@ export interface ReplayTotals {
   readonly allowedUsd: NanoUsd
   /** What the refused calls of models would have cost. */
   readonly stoppedUsd: NanoUsd
+  /** Model calls whose tokens were counted from the text. */
   readonly estimatedCalls: number
+  readonly costs: "recorded" | "estimated" | "partly estimated"
 }
 export type Verdicts = Readonly<Record<ReplayVerdict, number>>
 
@@ -100,6 +102,7 @@ export const totalsOf = (replay: Pick<Replay, "sessions" | "skipped">): ReplayTo
   const calls = replay.sessions.flatMap((session) => session.calls)
   const llm = calls.filter((call) => call.kind === "llm")
   const tools = calls.filter((call) => call.kind === "tool")
+  const estimatedCalls = llm.filter((call) => call.estimated).length
   return {
     sessions: replay.sessions.length,
     sessionsWithStop: replay.sessions.filter((session) => session.calls.some(isStopped)).length,
@@ -113,7 +116,8 @@ export const totalsOf = (replay: Pick<Replay, "sessions" | "skipped">): ReplayTo
     toolVerdicts: tally(tools),
     allowedUsd: sum(calls.filter((call) => !isStopped(call))),
     stoppedUsd: sum(calls.filter(isStopped)),
-    estimatedCalls: calls.filter((call) => call.estimated).length
+    estimatedCalls,
+    costs: estimatedCalls === 0 ? "recorded" : estimatedCalls === llm.length ? "estimated" : "partly estimated"
   }
 }
 
@@ -174,6 +178,7 @@ const none: Record<ReplayVerdict, number> = {
   AgentHaltedError: 0
 }
 
-const sum = (calls: ReadonlyArray<ReplayedCall>): NanoUsd => NanoUsd.make(calls.reduce((all, call) => all + call.usd, 0n))
+const sum = (calls: ReadonlyArray<ReplayedCall>): NanoUsd =>
+  NanoUsd.make(calls.reduce((all, call) => all + call.usd, 0n))
 const decimal = (amount: NanoUsd) => formatUsd(amount).slice(1)
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)

@@ -19,6 +19,18 @@ export class AdmissionStore extends Context.Service<
      * corrected (`late`).
      */
     readonly settle: (root: AgentId, ticket: TicketId, settlement: Settlement) => Effect.Effect<Settled, StoreError>
+    /** `admit` and `settle` without a fiber, for stores that need not wait; absent where they must. */
+    readonly now?:
+      | {
+          readonly admit: (request: Admission, nowMs: number) => Verdict | StoreError
+          readonly settle: (
+            root: AgentId,
+            ticket: TicketId,
+            settlement: Settlement,
+            nowMs: number
+          ) => Settled | StoreError
+        }
+      | undefined
     /** Moves the end of an open ticket's lease to now plus `leaseMs`; false when the ticket is not open any more. */
     readonly renew: (root: AgentId, ticket: TicketId, leaseMs: number) => Effect.Effect<boolean, StoreError>
     /** Open tickets whose lease has ended by the store's clock, oldest first. Takes nothing: settling decides who won. */

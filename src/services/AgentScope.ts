@@ -9,6 +9,7 @@ import {
   type ScopeViolation
 } from "../schema/AgentScope.ts"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
+import { Identifier } from "../schema/Identifier.ts"
 import { AgentId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
@@ -19,6 +20,7 @@ import { Audit } from "./Audit.ts"
 import { Halts } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
 import { Policies } from "./Policies.ts"
+import { standing } from "./Standing.ts"
 
 /** What an agent may touch. Everything is denied that its policy, and that of each agent above it, does not list. */
 export class AgentScope extends Context.Service<
@@ -26,7 +28,7 @@ export class AgentScope extends Context.Service<
   {
     readonly register: (
       policy: ScopePolicyInput & { readonly agentId: string }
-    ) => Effect.Effect<void, ConfigurationError>
+    ) => Effect.Effect<void, ConfigurationError | ModuleDisabledError>
     /**
      * Answers from memory, so also while the store is down. Order: halt, missing arguments, no policy, not listed (SCP-04).
      * A violation is audited as `scope.violation`.
@@ -40,7 +42,7 @@ export class AgentScope extends Context.Service<
       agentId: string,
       tools: ReadonlyArray<T>,
       options?: { readonly strict?: boolean }
-    ) => Effect.Effect<ReadonlyArray<T>, PolicyNotRegistered | InvalidInput>
+    ) => Effect.Effect<ReadonlyArray<T>, PolicyNotRegistered | InvalidInput | ModuleDisabledError>
     /** Runs the check before the effect (SCP-07). */
     readonly requireTool: (
       tool: string,
@@ -68,6 +70,7 @@ export const make = Effect.gen(function* () {
   const halts = yield* Halts
   const lineages = yield* Lineages
   const audit = yield* Audit
+  const stand = standing(lineages, halts)
 
   const room = (agentId: AgentId, path: ReadonlyArray<AgentId>, target: ScopeTarget) => {
     const along: Array<readonly [AgentId, ScopePolicy]> = []
@@ -85,12 +88,12 @@ export const make = Effect.gen(function* () {
     asked: { readonly tool?: string; readonly api?: string; readonly sessionId?: string }
   ) {
     const agentId = yield* decodeArgument(AgentId, "agentId", id)
-    const { path } = yield* Effect.orElseSucceed(lineages.of(agentId), () => lineages.known(agentId))
-    yield* halts.check(agentId, path, "scope.check")
-    if (asked.tool === undefined && asked.api === undefined) {
+    const { path } = yield* stand(agentId, "scope.check")
+    const targets = yield* targetsOf(asked)
+    if (targets.length === 0) {
       return yield* new InvalidInput({ field: "tool", problem: "give a tool or an api to check" })
     }
-    for (const target of targetsOf(asked)) {
+    for (const target of targets) {
       const refusal = room(agentId, path, target)
       if (refusal === undefined) continue
       if (refusal._tag === "ScopeViolation") {
@@ -116,9 +119,13 @@ export const make = Effect.gen(function* () {
       if (found === undefined) {
         return options.strict === true ? yield* new PolicyNotRegistered({ agentId }) : tools
       }
+      // What is hidden from an agent is hidden from those it delegates to.
+      const hidden = lineages
+        .known(agentId)
+        .path.flatMap((agent) => policies.get(agent, "scope")?.policy.hiddenTools ?? [])
       return tools.filter((tool) => {
         const name = typeof tool === "string" ? tool : tool.name
-        return !found.policy.hiddenTools.some((pattern) => matches(pattern, name))
+        return !hidden.some((pattern) => matches(pattern, name))
       })
     }),
     requireTool: (tool, agentId) => (self) => Effect.andThen(check(agentId, { tool }), self),
@@ -134,9 +141,9 @@ export const layerOff = Layer.effect(
   Effect.as(
     Effect.logWarning("scope.disabled", { effect: "tools and apis are not checked in this process" }),
     AgentScope.of({
-      register: () => Effect.die(off),
+      register: () => Effect.fail(off),
       check: () => Effect.fail(off),
-      filterTools: () => Effect.die(off),
+      filterTools: () => Effect.fail(off),
       requireTool: () => (self) => Effect.andThen(Effect.fail(off), self),
       room: () => undefined
     })
@@ -145,7 +152,13 @@ export const layerOff = Layer.effect(
 
 const off = new ModuleDisabledError({ module: "scope" })
 
-const targetsOf = (asked: { readonly tool?: string; readonly api?: string }): ReadonlyArray<ScopeTarget> => [
-  ...(asked.tool === undefined ? [] : [{ kind: "tool", name: asked.tool } as const]),
-  ...(asked.api === undefined ? [] : [{ kind: "api", name: asked.api } as const])
-]
+const names = Identifier(512)
+
+/** Decoded as in a governed call, so that both say the same of one name. */
+const targetsOf = Effect.fnUntraced(function* (asked: { readonly tool?: string; readonly api?: string }) {
+  const targets: Array<ScopeTarget> = []
+  if (asked.tool !== undefined)
+    targets.push({ kind: "tool", name: yield* decodeArgument(names, "tool", asked.tool) })
+  if (asked.api !== undefined) targets.push({ kind: "api", name: yield* decodeArgument(names, "api", asked.api) })
+  return targets
+})

@@ -1,4 +1,4 @@
-import { Cause, Context, Duration, Effect, Exit, Layer, Result, type Scope, type Stream } from "effect"
+import { Context, Duration, Effect, Layer, Result, type Scope, type Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
 import { type ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../schema/AuditError.ts"
@@ -6,18 +6,17 @@ import type { AuditEventInput } from "../schema/AuditEvent.ts"
 import { type AuditIntake, chainFor, decodeEvent, ownerOf } from "../schema/AuditIntake.ts"
 import { isSameEvent, recordOfStored, recordOutside } from "../schema/AuditReading.ts"
 import type { AuditRecord } from "../schema/AuditRecord.ts"
-import { canonicalize } from "../schema/CanonicalJson.ts"
 import type { Digest } from "../schema/Chain.ts"
 import type { ChainReport } from "../schema/ChainReport.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
-import { escape, type SealMark } from "../schema/Escape.ts"
+import type { SealMark } from "../schema/Escape.ts"
 import { EventId } from "../schema/Ids.ts"
-import { snapshot } from "../schema/Json.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import * as AuditDelivery from "./AuditDelivery.ts"
 import * as AuditLimit from "./AuditLimit.ts"
 import * as AuditReader from "./AuditReader.ts"
 import type { AppendResult, AuditQuery } from "./AuditStore.ts"
+import * as AuditTrack from "./AuditTrack.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { Settings } from "./Settings.ts"
 
@@ -30,6 +29,10 @@ export class Audit extends Context.Service<
      * record says so (AUD-08, DEC-06). Fails only for an event that cannot be an event; then a substitute row is written.
      */
     readonly log: (event: AuditEventInput) => Effect.Effect<AuditRecord, InvalidAuditEvent>
+    /** As `note`, for rows that this library has built itself: nothing is decoded, and the rate limit does not apply. */
+    readonly submit: (draft: AuditDraft) => Effect.Effect<void>
+    /** `submit` without a fiber, for stores that need not wait. False: nothing has happened, `submit` it. */
+    readonly submitNow: (draft: AuditDraft, nowMs: number) => boolean
     /** As `log`, for callers who do not read the record: none is made. Whatever goes wrong is in the log or in `stats`. */
     readonly note: (event: AuditEventInput) => Effect.Effect<void>
     /** As `log`, but fails unless the row is in Postgres. For decisions whose policy says `audit: "required"`. */
@@ -199,36 +202,18 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
       (subscriber) => Effect.sync(() => subscribers.delete(subscriber))
     ).pipe(Effect.asVoid)
 
-  const hashOf = (value: unknown) =>
-    Result.match(snapshot(value), {
-      onFailure: () => undefined,
-      onSuccess: (taken) => Hex.encode(keys.hash(canonicalize(escape(taken))))
-    })
-
-  const track: Audit["Service"]["track"] = (kind, agentId, trackOptions = {}) => {
-    const base = { agentId, sessionId: trackOptions.sessionId }
-    const observe = (event: AuditEventInput) => Effect.orElseSucceed(log(event), () => null)
-    return (self) =>
-      Effect.flatMap(observe({ ...base, kind: `${kind}.start`, inputHash: hashOf(trackOptions.input) }), (start) =>
-        Effect.onExit(self, (exit) =>
-          observe({
-            ...base,
-            parentEventId: start?.id,
-            ...(Exit.isSuccess(exit)
-              ? { kind: `${kind}.end`, outputHash: hashOf(exit.value) }
-              : { kind: `${kind}.error`, metadata: { error: errorName(exit.cause) } })
-          })
-        )
-      )
-  }
-
   const { tail, ...reading } = reader
   return Audit.of({
     log,
+    submit: (draft) =>
+      Effect.flatMap(delivery.deliver(draft), (result) =>
+        result._tag === "Stored" ? publish(result, draft) : Effect.void
+      ),
+    submitNow: (draft, nowMs) => subscribers.size === 0 && delivery.deliverNow(draft, nowMs),
     note: (event) => Effect.ignore(send(event)),
     require: requireBy(delivery.append, true),
     requireInTransaction: requireBy(delivery.store.appendInTransaction, false),
-    track,
+    track: AuditTrack.make(log, keys.hash),
     subscribe,
     tail,
     ...reading,
@@ -266,12 +251,4 @@ const measured = (event: unknown, hash: Digest): { readonly sha256?: string; rea
         text === undefined ? {} : { sha256: Hex.encode(hash(text)), bytes: new TextEncoder().encode(text).length }
     }
   )
-}
-
-const errorName = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  if (Cause.hasInterruptsOnly(cause)) return "interrupted"
-  if (typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string")
-    return error._tag
-  return error instanceof Error ? error.name : typeof error
 }

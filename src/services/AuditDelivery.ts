@@ -55,7 +55,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly deadline: D
     }
     work.openUnsafe()
     return { _tag: kept ? "Spooled" : "Lost", draft } satisfies Delivery
-  })
+  }, Effect.uninterruptible)
 
   const missed = (error: StoreError) =>
     Effect.suspend(() => {
@@ -70,14 +70,26 @@ export const make = Effect.fnUntraced(function* (options: { readonly deadline: D
     Effect.suspend(() =>
       degraded
         ? spool(draft)
-        : Effect.matchEffect(appendNow(draft), {
-            onFailure: (error) => Effect.flatMap(missed(error), () => spool(draft)),
-            onSuccess: (result): Effect.Effect<Delivery> => {
-              if (result._tag === "Stored") counts.appended++
-              return Effect.succeed(result)
+        : Effect.matchEffect(
+            // A caller who leaves takes its event not along: what the store does with it is unknown, so it is spooled as well.
+            Effect.onInterrupt(appendNow(draft), () => spool(draft)),
+            {
+              onFailure: (error) => Effect.flatMap(missed(error), () => spool(draft)),
+              onSuccess: (result): Effect.Effect<Delivery> => {
+                if (result._tag === "Stored") counts.appended++
+                return Effect.succeed(result)
+              }
             }
-          })
+          )
     )
+
+  /** `deliver` without a fiber; false, and nothing done, when the store is not at hand. */
+  const deliverNow = (draft: AuditDraft, nowMs: number): boolean => {
+    const result = degraded ? null : (store.appendSync?.(draft, nowMs) ?? null)
+    if (result === null || result._tag === "StoreError") return false
+    if (result._tag === "Stored") counts.appended++
+    return true
+  }
 
   /** An event of the log about itself, in chain `operator`. */
   const ownDraft = Effect.fnUntraced(function* (kind: string, metadata: JsonObject) {
@@ -153,7 +165,16 @@ export const make = Effect.fnUntraced(function* (options: { readonly deadline: D
   work.openUnsafe()
   yield* Effect.forkScoped(Effect.forever(recoverWhole))
 
-  return { store, append, appendNow, deliver, counts, ownDraft, waiting: Effect.map(fallback.stats, (_) => _.waiting) }
+  return {
+    store,
+    append,
+    appendNow,
+    deliver,
+    deliverNow,
+    counts,
+    ownDraft,
+    waiting: Effect.map(fallback.stats, (_) => _.waiting)
+  }
 })
 
 /** Who writes what no agent wrote. */

@@ -1,5 +1,6 @@
 import { Context, Effect, Layer, Semaphore } from "effect"
 import type { AuditDraft } from "../schema/Envelope.ts"
+import type { SpoolProblem } from "../schema/SpoolText.ts"
 
 /** Where events wait while the database does not answer (AUD-16, JSL-01). What it cannot keep, it says so at once. */
 export class AuditFallback extends Context.Service<
@@ -26,10 +27,10 @@ export interface ReplayCount {
   readonly broken: number
 }
 
-/** A spool file that is not what was written. `edited`: a line fails its MAC. `truncated`: its end is missing. `unverifiable`: its key is not here. */
+/** A spool file that is not what was written. */
 export interface FallbackBreak {
   readonly file: string
-  readonly problem: "edited" | "truncated" | "unverifiable"
+  readonly problem: SpoolProblem
   /** The last line that is genuine. */
   readonly afterLine: number
 }

@@ -3,23 +3,25 @@ import { uuidV4Unsafe } from "effect/crypto/SecureRandom"
 import { type BudgetSnapshot, emptySnapshot, snapshotOf } from "../schema/BudgetSnapshot.ts"
 import type { Hold, Settled, Usage } from "../schema/Call.ts"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
-import { BudgetExceeded, type BudgetPolicyInput, firstShort } from "../schema/Cost.ts"
+import { amountOf, BudgetExceeded, type BudgetPolicyInput, firstShort } from "../schema/Cost.ts"
 import { AgentId, SessionId, type TicketId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import { NanoUsd, parseUsd } from "../schema/Money.ts"
 import type { AgentHaltedError } from "../schema/Presence.ts"
 import type { UnknownModelError } from "../schema/Pricing.ts"
-import type { StoreError } from "../schema/StoreError.ts"
+import { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
 import { CostStore, type ModelSpend } from "./CostStore.ts"
+import { within } from "./Deadline.ts"
 import { Halts } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
 import { Policies } from "./Policies.ts"
 import { Pricing } from "./Pricing.ts"
 import { Settings } from "./Settings.ts"
+import { standing } from "./Standing.ts"
 
 /** What a call would take at most: a model with its tokens, or an amount. */
 export interface CostQuestion {
@@ -36,7 +38,7 @@ export class Cost extends Context.Service<
   {
     readonly register: (
       policy: BudgetPolicyInput & { readonly agentId: string }
-    ) => Effect.Effect<void, ConfigurationError>
+    ) => Effect.Effect<void, ConfigurationError | ModuleDisabledError>
     /** Fails when a cap on the agent's path has no room. Holds nothing. Without any budget it passes (OQ-20). */
     readonly checkOrFail: (
       agentId: string,
@@ -68,9 +70,14 @@ export class Cost extends Context.Service<
       usage: Usage
     ) => Effect.Effect<Settled | undefined, InvalidInput | UnknownModelError | ModuleDisabledError>
     /** Zeros and a logged error when the store does not answer (CST-13). */
-    readonly snapshot: (agentId: string, sessionId: string | null) => Effect.Effect<BudgetSnapshot, InvalidInput>
+    readonly snapshot: (
+      agentId: string,
+      sessionId: string | null
+    ) => Effect.Effect<BudgetSnapshot, InvalidInput | ModuleDisabledError>
     /** Empty when nothing is recorded or the store does not answer (CST-12). */
-    readonly modelBreakdown: (agentId: string) => Effect.Effect<ReadonlyMap<string, ModelSpend>, InvalidInput>
+    readonly modelBreakdown: (
+      agentId: string
+    ) => Effect.Effect<ReadonlyMap<string, ModelSpend>, InvalidInput | ModuleDisabledError>
     /** Room 4 of a governed call: what admission has to hold for it. */
     readonly hold: (question: CostQuestion) => Effect.Effect<Hold, UnknownModelError | InvalidInput>
   }
@@ -93,6 +100,11 @@ export const make = Effect.gen(function* () {
   const lineages = yield* Lineages
   const audit = yield* Audit
   const settings = yield* Settings
+  const stand = standing(lineages, halts)
+  const bounded = <A>(operation: string, self: Effect.Effect<A, StoreError>) =>
+    within(self, settings.enforcementDeadline, () =>
+      StoreError.because({ store: "CostStore", operation, problem: "deadline" }, undefined)
+    )
 
   const decodeIds = Effect.fnUntraced(function* (id: string, session: string | null) {
     const agentId = yield* decodeArgument(AgentId, "agentId", id)
@@ -111,11 +123,12 @@ export const make = Effect.gen(function* () {
     question: CostQuestion = {}
   ) {
     const { agentId, sessionId } = yield* decodeIds(id, session)
-    const { path } = yield* Effect.orElseSucceed(lineages.of(agentId), () => lineages.known(agentId))
-    yield* halts.check(agentId, path, "cost.check")
+    const { path, trouble } = yield* stand(agentId, "cost.check")
     const worst = yield* hold(question)
     const request = worst._tag === "Exact" ? worst : { usd: zero, tokens: 0n }
-    const state = yield* Effect.andThen(policies.stored(path), store.snapshot(agentId, sessionId)).pipe(
+    // One deadline for both questions; a store that has just not placed the agent is not asked again.
+    const asked = Effect.andThen(policies.stored(path), store.snapshot(agentId, sessionId))
+    const state = yield* (trouble === null ? bounded("snapshot", asked) : Effect.fail(trouble)).pipe(
       Effect.catch((error) =>
         settings.costFailOpen
           ? Effect.as(Effect.logWarning("cost.fail_open", { agent: agentId, problem: error.problem }), undefined)
@@ -124,7 +137,7 @@ export const make = Effect.gen(function* () {
     )
     const short = state === undefined ? undefined : firstShort(state.caps, request)
     if (short === undefined) return
-    const requested = short.cap.includes("Usd") ? request.usd : short.cap === "perSessionSeconds" ? 0n : request.tokens
+    const requested = amountOf(short.cap, request)
     yield* Effect.ignore(
       audit.log({
         kind: "budget.exceeded",
@@ -148,7 +161,7 @@ export const make = Effect.gen(function* () {
     spent: { readonly usd: NanoUsd; readonly tokens: bigint; readonly model: string | null }
   ) {
     const ids = yield* decodeIds(id, session)
-    yield* Effect.catch(store.track({ id: uuidV4Unsafe(), ...ids, ...spent }), (error) =>
+    yield* Effect.catch(bounded("track", store.track({ id: uuidV4Unsafe(), ...ids, ...spent })), (error) =>
       Effect.logWarning("cost.track_failed", { agent: ids.agentId, problem: error.problem })
     )
   })
@@ -171,23 +184,26 @@ export const make = Effect.gen(function* () {
       yield* add(id, session, { usd: charge.usd, tokens: charge.tokens, model: usage.model })
     }),
     reconcile: Effect.fn("Cost.reconcile")(function* (agentId, ticket, usage) {
-      const { root } = lineages.known(agentId)
+      const { root } = yield* Effect.orElseSucceed(lineages.of(agentId), () => lineages.known(agentId))
       const charge = yield* pricing.price(usage)
       return yield* Effect.catch(
-        admission.settle(root, ticket, {
-          _tag: "Spent",
-          usd: charge.usd,
-          tokens: charge.tokens,
-          model: usage.model,
-          resultHash: null
-        }),
+        bounded(
+          "reconcile",
+          admission.settle(root, ticket, {
+            _tag: "Spent",
+            usd: charge.usd,
+            tokens: charge.tokens,
+            model: usage.model,
+            resultHash: null
+          })
+        ),
         (error) =>
           Effect.as(Effect.logWarning("cost.reconcile_failed", { agent: agentId, problem: error.problem }), undefined)
       )
     }),
     snapshot: Effect.fn("Cost.snapshot")(function* (id, session) {
       const { agentId, sessionId } = yield* decodeIds(id, session)
-      return yield* Effect.catch(Effect.map(store.snapshot(agentId, sessionId), snapshotOf), (error) =>
+      return yield* Effect.catch(Effect.map(bounded("snapshot", store.snapshot(agentId, sessionId)), snapshotOf), (error) =>
         Effect.as(
           Effect.logError("cost.snapshot_failed", { agent: agentId, problem: error.problem }),
           emptySnapshot(agentId, sessionId)
@@ -196,7 +212,7 @@ export const make = Effect.gen(function* () {
     }),
     modelBreakdown: Effect.fn("Cost.modelBreakdown")(function* (id) {
       const agentId = yield* decodeArgument(AgentId, "agentId", id)
-      const spent = yield* Effect.catch(store.breakdown(agentId), (error) =>
+      const spent = yield* Effect.catch(bounded("breakdown", store.breakdown(agentId)), (error) =>
         Effect.as(Effect.logWarning("cost.breakdown_failed", { agent: agentId, problem: error.problem }), [])
       )
       return new Map(spent.map((one) => [one.model, one]))
@@ -214,14 +230,14 @@ export const layerOff = Layer.suspend(() =>
     Effect.as(
       Effect.logWarning("cost.disabled", { effect: "budgets are not enforced in this process" }),
       Cost.of({
-        register: () => Effect.die(off),
+        register: () => Effect.fail(off),
         checkOrFail: () => Effect.fail(off),
         preflight: () => Effect.fail(off),
         track: () => Effect.fail(off),
         trackUsage: () => Effect.fail(off),
         reconcile: () => Effect.fail(off),
-        snapshot: () => Effect.die(off),
-        modelBreakdown: () => Effect.die(off),
+        snapshot: () => Effect.fail(off),
+        modelBreakdown: () => Effect.fail(off),
         hold: () => Effect.succeed({ _tag: "Exact", usd: zero, tokens: 0n })
       })
     )

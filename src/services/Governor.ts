@@ -1,4 +1,4 @@
-import { Context, Effect, Fiber, Layer, Result, type Scope, Stream } from "effect"
+import { Clock, Context, Effect, Fiber, Layer, Result, type Scope, Stream } from "effect"
 import { type CallOptions, planOf } from "../schema/CallPlan.ts"
 import type { AgentId, SessionId, TicketId } from "../schema/Ids.ts"
 import type { AgentHaltedError, Halt } from "../schema/Presence.ts"
@@ -44,14 +44,22 @@ export const make = Effect.gen(function* () {
   const { hash } = yield* ChainKeys
   const hashHex = (text: string) => Buffer.from(hash(text)).toString("hex")
 
-  const begin = (options: CallOptions): Effect.Effect<OpenCall, Refusal> => {
+  /** A call that is through all rooms, in one synchronous step where that can be; `restore` covers what has to wait. */
+  const begin = (
+    options: CallOptions,
+    clock: Clock.Clock,
+    restore: Restore
+  ): OpenCall | Effect.Effect<OpenCall, Refusal> => {
     const planned = planOf(options, hashHex)
     if (Result.isFailure(planned)) return Effect.fail(planned.failure)
     const plan = planned.success
     const ticket = newTicket()
+    const passed = rooms.passNow(plan, options, ticket, clock)
+    if (passed !== undefined) return calls.open(passed, clock)
     return rooms.pass(plan, options, ticket).pipe(
       Effect.tapError((refusal) => evidence.refusal(plan, ticket, refusal)),
-      Effect.flatMap(calls.open)
+      restore,
+      Effect.map((admitted) => calls.open(admitted, clock))
     )
   }
 
@@ -74,55 +82,74 @@ export const make = Effect.gen(function* () {
   }
 
   /** Runs in a child fiber, so that a halt can interrupt it; what is over at once never waits. */
-  const guarded = <A, E, R>(call: OpenCall, self: Effect.Effect<A, E, R>): Effect.Effect<A, E | AgentHaltedError, R> =>
-    Effect.flatMap(Effect.forkChild(self, { startImmediately: true }), (fiber) => {
-      const done = fiber.pollUnsafe()
-      if (done !== undefined) return done
-      const { plan, lineage } = call.admitted
-      return Effect.callback<A, E | AgentHaltedError>((resume) => {
-        const stop = halts.watch(lineage.path, (halt: Halt) => {
-          // The call gets a moment to let go of what it holds; then the caller is free, whatever the call still does.
-          resume(
-            Fiber.interrupt(fiber).pipe(
-              Effect.timeoutOption("1 second"),
-              Effect.andThen(Effect.fail(haltedError(plan.agentId, halt, "running call")))
+  const guarded = <A, E, R>(
+    call: OpenCall,
+    use: (ticket: Ticket) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | AgentHaltedError, R> =>
+    Effect.flatMap(
+      Effect.forkChild(
+        Effect.suspend(() => use(ticketOf(call))),
+        { startImmediately: true }
+      ),
+      (fiber) => {
+        const done = fiber.pollUnsafe()
+        if (done !== undefined) return done
+        const { plan, lineage } = call.admitted
+        return Effect.callback<A, E | AgentHaltedError>((resume) => {
+          const stop = halts.watch(lineage.path, (halt: Halt) => {
+            // The call gets a moment to let go of what it holds; then the caller is free, whatever the call still does.
+            resume(
+              Fiber.interrupt(fiber).pipe(
+                Effect.timeoutOption("1 second"),
+                Effect.andThen(Effect.fail(haltedError(plan.agentId, halt, "running call")))
+              )
             )
-          )
+          })
+          fiber.addObserver((exit) => {
+            stop()
+            resume(exit)
+          })
+          return Effect.andThen(Effect.sync(stop), Fiber.interrupt(fiber))
         })
-        fiber.addObserver((exit) => {
-          stop()
-          resume(exit)
-        })
-        return Effect.andThen(Effect.sync(stop), Fiber.interrupt(fiber))
-      })
-    })
+      }
+    )
 
+  const settled = <A, E, R>(
+    call: OpenCall,
+    use: (ticket: Ticket) => Effect.Effect<A, E, R>,
+    restore: Restore
+  ): Effect.Effect<A, E | AgentHaltedError, R> =>
+    Effect.onExitPrimitive(restore(guarded(call, use)), (exit) => calls.close(call, exit))
+
+  // Admission and what settles it MUST stand in one uninterruptible step: an interruption between them would leave a hold.
   return Governor.of({
     admit: (options) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.tap(
-          Effect.map(restore(begin(options)), (call) => [call, ticketOf(call)] as const),
-          ([call]) => Effect.addFinalizer((exit) => calls.close(call, exit))
-        ).pipe(Effect.map(([, ticket]) => ticket))
+        Effect.withFiber((fiber) => {
+          const begun = begin(options, fiber.getRef(Clock.Clock), restore)
+          return Effect.flatMap(Effect.isEffect(begun) ? begun : Effect.succeed(begun), (call) =>
+            Effect.as(
+              Effect.addFinalizer((exit) => calls.close(call, exit) ?? Effect.void),
+              ticketOf(call)
+            )
+          )
+        })
       ),
     run: (options, use) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(begin(options)), (call) =>
-          Effect.onExit(
-            restore(
-              guarded(
-                call,
-                Effect.suspend(() => use(ticketOf(call)))
-              )
-            ),
-            (exit) => calls.close(call, exit)
-          )
-        )
+        Effect.withFiber((fiber) => {
+          const begun = begin(options, fiber.getRef(Clock.Clock), restore)
+          return Effect.isEffect(begun)
+            ? Effect.flatMap(begun, (call) => settled(call, use, restore))
+            : settled(begun, use, restore)
+        })
       )
   })
 })
 
 export const layer = Layer.effect(Governor, make)
+
+type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /** Runs an effect as one governed call. */
 export const governed =

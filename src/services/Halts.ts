@@ -1,7 +1,8 @@
-import { Clock, Context, Duration, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, type Exit, Layer, Option, Stream } from "effect"
 import type { AgentId } from "../schema/Ids.ts"
 import { AgentHaltedError, type Halt } from "../schema/Presence.ts"
 import { StoreError } from "../schema/StoreError.ts"
+import { within } from "./Deadline.ts"
 import { PresenceStore } from "./PresenceStore.ts"
 import { Settings } from "./Settings.ts"
 import { Signal } from "./Signal.ts"
@@ -19,6 +20,8 @@ export class Halts extends Context.Service<
       path: ReadonlyArray<AgentId>,
       where: string
     ) => Effect.Effect<void, AgentHaltedError | StoreError>
+    /** True when this process knows, freshly, that nobody on the path is halted: then `check` need not be run. */
+    readonly clear: (path: ReadonlyArray<AgentId>, monotonicNanos: bigint) => boolean
     /** The halt of the agent itself, if there is one. */
     readonly get: (agentId: AgentId) => Effect.Effect<Option.Option<Halt>, StoreError>
     /** Calls back once: at once when an agent of the path is known to be halted, else as soon as it is. Returns how to stop. */
@@ -36,10 +39,16 @@ export const make = Effect.gen(function* () {
   const settings = yield* Settings
   const scope = yield* Effect.scope
   const ttl = Duration.toNanosUnsafe(settings.haltCacheTtl)
+  const pause = ttl < oneSecond ? ttl : oneSecond
 
   let halts: ReadonlyMap<AgentId, Halt> = new Map()
   let readAt: bigint | undefined
-  let running: Fiber.Fiber<void, StoreError> | undefined
+  let failed: { readonly at: bigint; readonly error: StoreError } | undefined
+  let running: Deferred.Deferred<void, StoreError> | undefined
+  // Reads and what is learned beside them are numbered: a read MUST NOT bring back what was true before a later one.
+  let turn = 0
+  let applied = 0
+  const learned = new Map<AgentId, { readonly halt: Halt; readonly turn: number }>()
   const watchers = new Set<Watcher>()
 
   const tell = () => {
@@ -49,37 +58,57 @@ export const make = Effect.gen(function* () {
     }
   }
 
+  const take = (rows: ReadonlyArray<Halt>, began: number, startedAt: bigint) => {
+    if (began < applied) return
+    applied = began
+    readAt = startedAt
+    failed = undefined
+    const next = new Map(rows.map((halt) => [halt.agentId, halt]))
+    for (const [agent, { halt, turn: when }] of learned) {
+      if (when < began) learned.delete(agent)
+      else next.set(agent, halt)
+    }
+    halts = next
+    tell()
+  }
+
   const read = Effect.gen(function* () {
     const startedAt = yield* Clock.monotonicTimeNanos
-    const rows = yield* store.halts
-    halts = new Map(rows.map((halt) => [halt.agentId, halt]))
-    readAt = startedAt
-    tell()
+    const began = ++turn
+    const rows = yield* within(store.halts, settings.enforcementDeadline, () => late)
+    take(rows, began, startedAt)
   }).pipe(
     Effect.tapError((error) =>
-      Effect.logWarning("presence.halt_refresh_failed", { problem: error.problem, known: halts.size })
+      Effect.flatMap(Clock.monotonicTimeNanos, (at) => {
+        failed = { at, error }
+        return Effect.logWarning("presence.halt_refresh_failed", { problem: error.problem, known: halts.size })
+      })
     )
   )
 
   // Single flight: fifty callers on an expired cache cost one query (PRS-09), and none of them can interrupt it for the others.
-  const refresh = Effect.suspend(() => {
-    if (running !== undefined) return Fiber.join(running)
-    return Effect.forkIn(read, scope).pipe(
-      Effect.tap((fiber) =>
-        Effect.sync(() => {
-          running = fiber
-          fiber.addObserver(() => {
-            running = undefined
-          })
-        })
-      ),
-      Effect.flatMap(Fiber.join)
+  const refresh = Effect.uninterruptibleMask((restore) => {
+    if (running !== undefined) return restore(Deferred.await(running))
+    const done = Deferred.makeUnsafe<void, StoreError>()
+    running = done
+    const finish = (exit: Exit.Exit<void, StoreError>) =>
+      Effect.sync(() => {
+        running = undefined
+        Deferred.doneUnsafe(done, exit)
+      })
+    return Effect.andThen(
+      Effect.forkIn(Effect.onExit(read, finish), scope, { startImmediately: true }),
+      restore(Deferred.await(done))
     )
-  }).pipe(Effect.timeoutOrElse({ duration: settings.enforcementDeadline, orElse: () => Effect.fail(late) }))
+  })
 
   const fresh = Effect.clockWith((clock) => {
-    if (readAt !== undefined && clock.monotonicTimeNanosUnsafe() - readAt < ttl) return Effect.void
-    return settings.haltOnUnknown === "deny" ? refresh : Effect.ignore(refresh)
+    const now = clock.monotonicTimeNanosUnsafe()
+    if (readAt !== undefined && now - readAt < ttl) return Effect.void
+    const denies = settings.haltOnUnknown === "deny"
+    // A store that has just failed is not waited for by every call: INV-1.
+    if (failed !== undefined && now - failed.at < pause) return denies ? Effect.fail(failed.error) : Effect.void
+    return denies ? refresh : Effect.ignore(refresh)
   })
 
   const check = (agentId: AgentId, path: ReadonlyArray<AgentId>, where: string) =>
@@ -102,6 +131,7 @@ export const make = Effect.gen(function* () {
 
   return Halts.of({
     check,
+    clear: (path, nanos) => readAt !== undefined && nanos - readAt < ttl && find(halts, path) === undefined,
     get: (agentId) => Effect.map(fresh, () => Option.fromUndefinedOr(halts.get(agentId))),
     watch: (path, listener) => {
       const watcher = { path, listener }
@@ -110,6 +140,7 @@ export const make = Effect.gen(function* () {
       return () => void watchers.delete(watcher)
     },
     learn: (halt) => {
+      learned.set(halt.agentId, { halt, turn: ++turn })
       halts = new Map(halts).set(halt.agentId, halt)
       tell()
     },
@@ -124,6 +155,7 @@ export const layerOff = Layer.succeed(
   Halts,
   Halts.of({
     check: () => Effect.void,
+    clear: () => true,
     get: () => Effect.succeedNone,
     watch: () => () => undefined,
     learn: () => undefined,
@@ -155,4 +187,5 @@ const find = (halts: ReadonlyMap<AgentId, Halt>, path: ReadonlyArray<AgentId>): 
   return undefined
 }
 
+const oneSecond = 1_000_000_000n
 const late = StoreError.because({ store: "PresenceStore", operation: "halts", problem: "deadline" }, undefined)

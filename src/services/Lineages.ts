@@ -1,8 +1,10 @@
 import { Context, Effect, Layer } from "effect"
 import type { AgentId } from "../schema/Ids.ts"
 import { DelegationError, type Lineage } from "../schema/Presence.ts"
-import type { StoreError } from "../schema/StoreError.ts"
+import { StoreError } from "../schema/StoreError.ts"
+import { within } from "./Deadline.ts"
 import { PresenceStore } from "./PresenceStore.ts"
+import { Settings } from "./Settings.ts"
 
 /** Who delegated to whom, cached for good: an agent's place in its tree never changes (BEY-09). */
 export class Lineages extends Context.Service<
@@ -10,6 +12,7 @@ export class Lineages extends Context.Service<
   {
     /** An agent that is not known yet becomes a root. */
     readonly of: (agentId: AgentId) => Effect.Effect<Lineage, StoreError>
+    readonly cached: (agentId: AgentId) => Lineage | undefined
     /** What is known without asking the store; a stranger counts as a root. */
     readonly known: (agentId: AgentId) => Lineage
     /** Makes `agentId` a delegate of `parent`: before its first use, and for good. */
@@ -19,6 +22,7 @@ export class Lineages extends Context.Service<
 
 export const make = Effect.gen(function* () {
   const store = yield* PresenceStore
+  const settings = yield* Settings
   const cache = new Map<AgentId, Lineage>()
 
   const remember = (agentId: AgentId, lineage: Lineage): Lineage => {
@@ -30,14 +34,14 @@ export const make = Effect.gen(function* () {
   const of = (agentId: AgentId): Effect.Effect<Lineage, StoreError> => {
     const known = cache.get(agentId)
     if (known !== undefined) return Effect.succeed(known)
-    return Effect.map(store.enrol(agentId, null), (result) =>
+    return Effect.map(within(store.enrol(agentId, null), settings.enforcementDeadline, tooLate), (result) =>
       result._tag === "Enrolled" ? remember(agentId, result.lineage) : rootOf(agentId)
     )
   }
 
   const delegate = Effect.fn("Lineages.delegate")(function* (parent: AgentId, agentId: AgentId) {
     if (parent === agentId) return yield* new DelegationError({ agentId, parent, problem: "self" })
-    const result = yield* store.enrol(agentId, parent)
+    const result = yield* within(store.enrol(agentId, parent), settings.enforcementDeadline, tooLate)
     switch (result._tag) {
       case "Enrolled":
         return remember(agentId, result.lineage)
@@ -50,10 +54,16 @@ export const make = Effect.gen(function* () {
     }
   })
 
-  return Lineages.of({ of, known: (agentId) => cache.get(agentId) ?? rootOf(agentId), delegate })
+  return Lineages.of({
+    of,
+    cached: (agentId) => cache.get(agentId),
+    known: (agentId) => cache.get(agentId) ?? rootOf(agentId),
+    delegate
+  })
 })
 
 export const layer = Layer.effect(Lineages, make)
 
+const tooLate = () => StoreError.because({ store: "PresenceStore", operation: "enrol", problem: "deadline" }, undefined)
 const maxCached = 100_000
 const rootOf = (agentId: AgentId): Lineage => ({ root: agentId, path: [agentId] })

@@ -1,18 +1,22 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
+import { Identifier } from "../schema/Identifier.ts"
 import { AgentId, SessionId } from "../schema/Ids.ts"
 import type { InvalidInput } from "../schema/InvalidInput.ts"
 import { LoopDetected, type LoopPolicyInput } from "../schema/Loop.ts"
 import { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import type { AgentHaltedError } from "../schema/Presence.ts"
-import type { StoreError } from "../schema/StoreError.ts"
+import { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
+import { within } from "./Deadline.ts"
 import { Halts } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
 import { LoopStore } from "./LoopStore.ts"
 import { LoopWindow } from "./LoopWindow.ts"
 import { Policies } from "./Policies.ts"
+import { Settings } from "./Settings.ts"
+import { standing } from "./Standing.ts"
 
 /** Notices an agent that repeats itself. Windows are shared by all processes; a store that is down leaves each its own. */
 export class Loop extends Context.Service<
@@ -20,7 +24,7 @@ export class Loop extends Context.Service<
   {
     readonly register: (
       policy: LoopPolicyInput & { readonly agentId: string }
-    ) => Effect.Effect<void, ConfigurationError>
+    ) => Effect.Effect<void, ConfigurationError | ModuleDisabledError>
     /** Counts one call; fails when the count exceeds `maxCalls` and the policy says `raise` (LOP-02). No policy: a no-op. */
     readonly recordCall: (
       agentId: string,
@@ -39,16 +43,21 @@ export const make = Effect.gen(function* () {
   const halts = yield* Halts
   const lineages = yield* Lineages
   const audit = yield* Audit
+  const settings = yield* Settings
+  const stand = standing(lineages, halts)
+  const bounded = <A>(operation: string, self: Effect.Effect<A, StoreError>) =>
+    within(self, settings.enforcementDeadline, () =>
+      StoreError.because({ store: "LoopStore", operation, problem: "deadline" }, undefined)
+    )
 
   const recordCall = Effect.fn("Loop.recordCall")(function* (id: string, session: string | null, toolName: string) {
     const agentId = yield* decodeArgument(AgentId, "agentId", id)
     const sessionId = session === null ? null : yield* decodeArgument(SessionId, "sessionId", session)
-    const tool = toolName.toLowerCase()
-    const { path } = yield* Effect.orElseSucceed(lineages.of(agentId), () => lineages.known(agentId))
-    yield* halts.check(agentId, path, "loop.record_call")
-    yield* policies.stored([agentId])
+    const tool = (yield* decodeArgument(toolNames, "tool", toolName)).toLowerCase()
+    const { trouble } = yield* stand(agentId, "loop.record_call")
+    const asked = Effect.andThen(policies.stored([agentId]), store.record(agentId, sessionId, tool))
     const counted = yield* Effect.catch(
-      store.record(agentId, sessionId, tool),
+      trouble === null ? bounded("record", asked) : Effect.fail(trouble),
       Effect.fnUntraced(function* (error) {
         yield* Effect.logWarning("loop.store_failed", { problem: error.problem, window: "in memory" })
         const policy = policies.get(agentId, "loop")?.policy
@@ -89,7 +98,7 @@ export const make = Effect.gen(function* () {
     function* (id: string, session: string | null) {
       const agentId = yield* decodeArgument(AgentId, "agentId", id)
       const sessionId = session === null ? null : yield* decodeArgument(SessionId, "sessionId", session)
-      const fullest = yield* store.peek(agentId, sessionId)
+      const fullest = yield* bounded("peek", store.peek(agentId, sessionId))
       return fullest !== null && fullest.count > fullest.maxCalls
     },
     Effect.catch((error) => Effect.as(Effect.logWarning("loop.check_failed", { problem: error.message }), false))
@@ -110,11 +119,12 @@ export const layerOff = Layer.effect(
   Effect.as(
     Effect.logWarning("loop.disabled", { effect: "repeated calls are not noticed in this process" }),
     Loop.of({
-      register: () => Effect.die(off),
+      register: () => Effect.fail(off),
       recordCall: () => Effect.fail(off),
       check: () => Effect.die(off)
     })
   )
 )
 
+const toolNames = Identifier(512)
 const off = new ModuleDisabledError({ module: "loop" })

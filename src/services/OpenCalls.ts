@@ -1,7 +1,9 @@
-import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import { Cause, Clock, Context, DateTime, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import type { Settlement, Usage } from "../schema/Call.ts"
 import { hashOfResult } from "../schema/CallPlan.ts"
+import { normaliseIdentifier } from "../schema/Identifier.ts"
 import type { NanoUsd } from "../schema/Money.ts"
+import { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { CostStore } from "./CostStore.ts"
@@ -18,7 +20,9 @@ export type Spending =
 /** One admitted call while it runs. Mutable on purpose: its owner reports, the keeper renews, closing reads. */
 export interface OpenCall {
   readonly admitted: Admitted
+  readonly clock: Clock.Clock
   spending: Spending | undefined
+  readonly openedAtMs: number
   renewedAtMs: number
   leaseLost: boolean
 }
@@ -27,9 +31,12 @@ export interface OpenCall {
 export class OpenCalls extends Context.Service<
   OpenCalls,
   {
-    readonly open: (admitted: Admitted) => Effect.Effect<OpenCall>
-    /** Room 9: settlement and outcome, issued at once. Never fails: what does not get through is retried, then left to the sweep. */
-    readonly close: (call: OpenCall, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+    readonly open: (admitted: Admitted, clock: Clock.Clock) => OpenCall
+    /**
+     * Room 9: settlement and outcome, issued at once. Never fails: what does not get through is retried, then left to the
+     * sweep. Undefined when all of it is done already.
+     */
+    readonly close: (call: OpenCall, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void> | undefined
     readonly count: () => number
   }
 >()("effect-governance/services/OpenCalls") {}
@@ -50,9 +57,9 @@ export const make = Effect.gen(function* () {
     const { spending } = call
     if (spending === undefined) return held(call)
     if ("usd" in spending) return { usd: spending.usd, tokens: spending.tokens ?? 0n, model: spending.model ?? null }
-    // The reply is there and paid for: a price that is missing now must not become the call's failure (OQ-12).
+    // By the prices of the moment the call began, which its hold was made with. The reply is there and paid for: a price that is missing now must not become the call's failure (OQ-12).
     return yield* pricing
-      .price(spending.usage, spending.provider === undefined ? {} : { provider: spending.provider })
+      .price(spending.usage, { provider: spending.provider, at: DateTime.makeUnsafe(call.openedAtMs) })
       .pipe(
         Effect.map(({ usd, tokens }) => ({ usd, tokens, model: spending.usage.model })),
         Effect.catch((error) =>
@@ -78,12 +85,30 @@ export const make = Effect.gen(function* () {
     )
   })
 
-  const close = Effect.fnUntraced(function* (call: OpenCall, exit: Exit.Exit<unknown, unknown>) {
+  const close = (call: OpenCall, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined => {
     running.delete(call)
+    const resultHash = Exit.isSuccess(exit) ? hashOfResult(exit.value, hashHex) : null
+    return closeNow(call, exit, resultHash) ? undefined : closeLater(call, exit, resultHash)
+  }
+
+  /** Where nothing has to be priced or waited for. False: nothing is settled yet; the outcome may be written, by its own id. */
+  const closeNow = (call: OpenCall, exit: Exit.Exit<unknown, unknown>, resultHash: string | null): boolean => {
+    const { lineage, ticket, plan, failOpen } = call.admitted
+    if (admission.now === undefined || call.spending !== undefined || failOpen) return false
+    const nowMs = call.clock.currentTimeMillisUnsafe()
+    if (!evidence.outcomeNow(plan, ticket, outcomeOf(exit, held(call), resultHash, call.leaseLost), nowMs)) return false
+    const settled = admission.now.settle(lineage.root, ticket, { _tag: "Held", resultHash }, nowMs)
+    return !(settled instanceof StoreError)
+  }
+
+  const closeLater = Effect.fnUntraced(function* (
+    call: OpenCall,
+    exit: Exit.Exit<unknown, unknown>,
+    resultHash: string | null
+  ) {
     const { plan, ticket } = call.admitted
     const spent = yield* charge(call)
-    const resultHash = Exit.isSuccess(exit) ? hashOfResult(exit.value, hashHex) : null
-    const outcome: Outcome = { ...outcomeOf(exit), ...spent, resultHash, late: call.leaseLost }
+    const outcome = outcomeOf(exit, spent, resultHash, call.leaseLost)
     const written = yield* Effect.forkIn(evidence.outcome(plan, ticket, outcome), services, { startImmediately: true })
     yield* settle(call, spent, resultHash)
     const done = written.pollUnsafe()
@@ -108,19 +133,19 @@ export const make = Effect.gen(function* () {
   )
 
   return OpenCalls.of({
-    open: (admitted) =>
-      Effect.clockWith((clock) =>
-        Effect.sync(() => {
-          const call: OpenCall = {
-            admitted,
-            spending: undefined,
-            renewedAtMs: clock.currentTimeMillisUnsafe(),
-            leaseLost: false
-          }
-          running.add(call)
-          return call
-        })
-      ),
+    open: (admitted, clock) => {
+      const nowMs = clock.currentTimeMillisUnsafe()
+      const call: OpenCall = {
+        admitted,
+        clock,
+        spending: undefined,
+        openedAtMs: nowMs,
+        renewedAtMs: nowMs,
+        leaseLost: false
+      }
+      running.add(call)
+      return call
+    },
     close,
     count: () => running.size
   })
@@ -140,23 +165,24 @@ const held = ({ admitted }: OpenCall): Charge => ({
   model: admitted.plan.target.kind === "llm" ? admitted.plan.target.model : null
 })
 
-const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Pick<Outcome, "result" | "error"> => {
-  if (Exit.isSuccess(exit)) return { result: "completed", error: null }
+const outcomeOf = (
+  exit: Exit.Exit<unknown, unknown>,
+  { model, tokens, usd }: Charge,
+  resultHash: string | null,
+  late: boolean
+): Outcome => {
+  if (Exit.isSuccess(exit)) return { result: "completed", error: null, usd, tokens, model, resultHash, late }
   const failure = Cause.findErrorOption(exit.cause)
-  if (failure._tag === "Some") {
-    const tag = tagOf(failure.value)
-    return { result: tag === "AgentHaltedError" ? "halted" : "failed", error: tag }
-  }
-  return Cause.hasInterruptsOnly(exit.cause)
-    ? { result: "interrupted", error: null }
-    : { result: "failed", error: "defect" }
+  const error = failure._tag === "Some" ? tagOf(failure.value) : Cause.hasInterruptsOnly(exit.cause) ? null : "defect"
+  const result = error === null ? "interrupted" : error === "AgentHaltedError" ? "halted" : "failed"
+  return { result, error, usd, tokens, model, resultHash, late }
 }
 
 /** The name of an error, never its message: that may hold what the tool was told in confidence. */
 const tagOf = (error: unknown): string => {
   if (typeof error !== "object" || error === null) return "error"
-  if ("_tag" in error && typeof error._tag === "string") return error._tag.slice(0, 64)
-  return "name" in error && typeof error.name === "string" ? error.name.slice(0, 64) : "error"
+  const name = "_tag" in error ? error._tag : "name" in error ? error.name : undefined
+  return typeof name === "string" ? normaliseIdentifier(name.slice(0, 64)) : "error"
 }
 
 const untilTheSweep = Schedule.jittered(Schedule.exponential("100 millis")).pipe(

@@ -62,7 +62,14 @@ export const make = Effect.gen(function* () {
           for (const { changed, policy } of done) {
             if (!changed) continue
             const { agentId, body, kind, version } = policy
-            yield* record(agentId, { by, change: "applied", policy: kind, version, body, before: before.get(keyOf(policy))?.body ?? null })
+            yield* record(agentId, {
+              by,
+              change: "applied",
+              policy: kind,
+              version,
+              body,
+              before: before.get(keyOf(policy))?.body ?? null
+            })
           }
           return done
         })

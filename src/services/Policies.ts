@@ -1,4 +1,4 @@
-import { Context, Deferred, Duration, Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Layer, Option, Schedule, Schema, Scope, Stream } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { AgentId } from "../schema/Ids.ts"
 import {
@@ -11,6 +11,7 @@ import {
   type StoredPolicy
 } from "../schema/Policy.ts"
 import { StoreError } from "../schema/StoreError.ts"
+import { within } from "./Deadline.ts"
 import { PolicyStore } from "./PolicyStore.ts"
 import { Settings } from "./Settings.ts"
 import { Signal } from "./Signal.ts"
@@ -37,6 +38,8 @@ export class Policies extends Context.Service<
       policy: PolicyInput<K>
     ) => Effect.Effect<void, ConfigurationError>
     readonly get: <K extends PolicyKind>(agentId: AgentId, kind: K) => InForce<K> | undefined
+    /** True while anything that this process registered is not stored yet. */
+    readonly pending: () => boolean
     readonly agents: () => ReadonlySet<AgentId>
     /** Waits until what this process registered for these agents is stored: a cap on its way never means no cap. */
     readonly stored: (agents: ReadonlyArray<AgentId>) => Effect.Effect<void, StoreError>
@@ -49,11 +52,15 @@ export const make = Effect.gen(function* () {
   const store = yield* PolicyStore
   const signal = yield* Signal
   const settings = yield* Settings
-  const scope = yield* Effect.scope
+  const writers = yield* Scope.make()
 
   let maps = emptyMaps()
   const mine = new Map<string, string>()
-  const unstored = new Map<string, Deferred.Deferred<void>>()
+  const unstored = new Map<string, Pending>()
+  // Reads and writes are numbered: rows read before a write of this process MUST NOT replace what it wrote.
+  let turn = 0
+  let applied = 0
+  const written = new Map<string, number>()
   const warned = new Set<string>()
 
   const warnIfDiffering = (row: StoredPolicy) =>
@@ -70,13 +77,15 @@ export const make = Effect.gen(function* () {
       })
     })
 
-  const take = Effect.fnUntraced(function* (rows: ReadonlyArray<StoredPolicy>) {
+  const take = Effect.fnUntraced(function* (rows: ReadonlyArray<StoredPolicy>, began: number) {
+    if (began < applied) return
     const next = emptyMaps()
+    const isNewer = (key: string) => unstored.has(key) || (written.get(key) ?? 0) > began
     for (const row of rows) {
       // What this process has just registered is newer than the rows that were read, unless an operator's row rules.
-      const local = unstored.has(keyOf(row.agentId, row.kind)) && row.source === "code"
       const held = maps[row.kind].get(row.agentId)
-      if (local && held !== undefined) continue
+      const stale = (written.get(keyOf(row.agentId, row.kind)) ?? 0) > began
+      if (held !== undefined && (stale || (unstored.has(keyOf(row.agentId, row.kind)) && row.source === "code"))) continue
       const decoded = yield* Effect.option(decode(row.kind, row.body))
       if (Option.isSome(decoded)) put(next, row.agentId, row.kind, { ...row, policy: decoded.value })
       else {
@@ -88,26 +97,30 @@ export const make = Effect.gen(function* () {
     }
     for (const kind of policyKinds) {
       for (const agent of maps[kind].keys())
-        if (unstored.has(keyOf(agent, kind)) && !next[kind].has(agent)) keep(maps, next, agent, kind)
+        if (isNewer(keyOf(agent, kind)) && !next[kind].has(agent)) keep(maps, next, agent, kind)
     }
+    applied = began
     maps = next
   })
 
-  const upsert = Effect.fnUntraced(function* <K extends PolicyKind>(
-    agentId: AgentId,
-    kind: K,
-    body: Schema.Json,
-    done: Deferred.Deferred<void>
-  ) {
+  /** One fiber for each policy that is not stored: it writes the latest registration until the store has taken it. */
+  const writeBehind = Effect.fnUntraced(function* <K extends PolicyKind>(agentId: AgentId, kind: K, pending: Pending) {
     const key = keyOf(agentId, kind)
-    const row = yield* store.put({ agentId, kind, body, source: "code" })
-    // A later registration of the same policy owns the key; its own write decides.
-    if (unstored.get(key) !== done) return
-    const decoded = yield* Effect.option(decode(kind, row.body))
-    if (Option.isSome(decoded)) put(maps, agentId, kind, { ...row, policy: decoded.value })
-    unstored.delete(key)
-    yield* warnIfDiffering(row)
-    yield* signal.publish("policies", agentId)
+    const attempt = Effect.suspend(() => {
+      const { body } = pending
+      return Effect.map(store.put({ agentId, kind, body, source: "code" }), (row) => ({ row, body }))
+    })
+    for (;;) {
+      const { row, body } = yield* Effect.retry(attempt, untilStored)
+      if (pending.body !== body) continue
+      const decoded = yield* Effect.option(decode(kind, row.body))
+      if (Option.isSome(decoded)) put(maps, agentId, kind, { ...row, policy: decoded.value })
+      written.set(key, ++turn)
+      unstored.delete(key)
+      yield* Deferred.succeed(pending.done, undefined)
+      yield* warnIfDiffering(row)
+      return yield* signal.publish("policies", agentId)
+    }
   })
 
   const register = Effect.fn("Policies.register")(function* <K extends PolicyKind>(
@@ -126,43 +139,65 @@ export const make = Effect.gen(function* () {
     warned.delete(key)
     if (maps[kind].get(agentId)?.source !== "operator")
       put(maps, agentId, kind, { policy, body, source: "code", version: 0 })
-    const done = yield* Deferred.make<void>()
-    unstored.set(key, done)
+    const waiting = unstored.get(key)
+    if (waiting !== undefined) {
+      waiting.body = body
+      return
+    }
+    const pending: Pending = { agentId, kind, body, done: yield* Deferred.make<void, StoreError>() }
+    unstored.set(key, pending)
     // On memory stores this is over before `register` returns; else it is retried until stored or until the scope closes (ENT-10).
-    yield* upsert(agentId, kind, body, done).pipe(
-      Effect.retry(untilStored),
-      Effect.ensuring(Deferred.succeed(done, undefined)),
-      Effect.forkIn(scope, { startImmediately: true })
-    )
+    yield* Effect.forkIn(writeBehind(agentId, kind, pending), writers, { startImmediately: true })
   })
 
   const stored = (agents: ReadonlyArray<AgentId>): Effect.Effect<void, StoreError> => {
     if (unstored.size === 0) return Effect.void
     const pending = agents.flatMap((agent) => policyKinds.flatMap((kind) => unstored.get(keyOf(agent, kind)) ?? []))
-    return Effect.forEach(pending, (one) => Deferred.await(one), { discard: true }).pipe(
+    return Effect.forEach(pending, ({ done }) => Deferred.await(done), { discard: true }).pipe(
       Effect.timeoutOrElse({ duration: settings.enforcementDeadline, orElse: () => Effect.fail(notStored) })
     )
   }
 
-  const reload = Effect.flatMap(store.all, take)
+  const reload = Effect.suspend(() => {
+    const began = ++turn
+    return Effect.flatMap(
+      within(store.all, readBound, () => notRead),
+      (rows) => take(rows, began)
+    )
+  })
   const refresh = Effect.catch(reload, (error) => Effect.logWarning("policy.reload_failed", { problem: error.problem }))
 
   // A database that is down at start must not stop the host (INV-1): what code registers is in force, the rest comes later.
-  yield* Effect.catch(reload, (error) => Effect.logError("policy.preload_failed", { problem: error.problem }))
+  yield* Effect.catch(reload, (error) =>
+    Effect.logError("policy.preload_failed", { problem: error.problem }).pipe(
+      Effect.andThen(Effect.forkScoped(Effect.retry(reload, untilStored)))
+    )
+  )
   if (settings.hotReload !== false) {
     yield* Effect.forkScoped(Stream.runForEach(signal.changes("policies"), () => refresh))
     yield* Effect.forkScoped(Effect.forever(Effect.delay(refresh, settings.hotReloadInterval)))
   }
-  yield* Effect.addFinalizer(() =>
-    Effect.timeoutOption(
-      Effect.forEach([...unstored.values()], (one) => Deferred.await(one), { discard: true }),
-      drainBound
+
+  // Whatever still waits gets one more attempt, without the pauses in between (ENT-10, ENT-12).
+  const drain = Effect.gen(function* () {
+    yield* Scope.close(writers, Exit.void)
+    const left = [...unstored.values()]
+    const writes = Effect.forEach(left, ({ agentId, kind, body }) => store.put({ agentId, kind, body, source: "code" }), {
+      concurrency: 8,
+      discard: true
+    })
+    yield* Effect.catch(
+      within(writes, drainBound, () => notStored),
+      (error) => Effect.logWarning("policy.not_stored", { policies: left.length, problem: error.problem })
     )
-  )
+    yield* Effect.forEach(left, ({ done }) => Deferred.fail(done, closed), { discard: true })
+  })
+  yield* Effect.addFinalizer(() => drain)
 
   return Policies.of({
     register,
     get: (agentId, kind) => maps[kind].get(agentId),
+    pending: () => unstored.size > 0,
     agents: () => new Set(policyKinds.flatMap((kind) => [...maps[kind].keys()])),
     stored,
     reload
@@ -170,6 +205,14 @@ export const make = Effect.gen(function* () {
 })
 
 export const layer = Layer.effect(Policies, make)
+
+/** A registration that the store does not have yet. `body` is the latest. */
+interface Pending {
+  readonly agentId: AgentId
+  readonly kind: PolicyKind
+  body: Schema.Json
+  readonly done: Deferred.Deferred<void, StoreError>
+}
 
 type Maps = { readonly [K in PolicyKind]: Map<AgentId, InForce<K>> }
 
@@ -210,4 +253,7 @@ const decodeAgent = (id: string) =>
 
 const untilStored = Schedule.jittered(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]))
 const drainBound = Duration.seconds(5)
+const readBound = Duration.seconds(5)
+const notRead = StoreError.because({ store: "PolicyStore", operation: "all", problem: "deadline" }, undefined)
+const closed = StoreError.because({ store: "PolicyStore", operation: "put", problem: "closed" }, undefined)
 const notStored = StoreError.because({ store: "PolicyStore", operation: "put", problem: "deadline" }, undefined)

@@ -1,4 +1,4 @@
-import { Context, Duration, Effect, Layer, Option } from "effect"
+import { Context, Duration, Effect, Layer, Option, Result, Schema } from "effect"
 import { normaliseReason } from "../schema/HaltReason.ts"
 import { AgentId, OperatorId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
@@ -12,12 +12,14 @@ import {
   HaltPersistenceError,
   type Lineage
 } from "../schema/Presence.ts"
-import type { StoreError } from "../schema/StoreError.ts"
+import { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
+import { within } from "./Deadline.ts"
 import { Halts } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
 import { PresenceStore } from "./PresenceStore.ts"
+import { Settings } from "./Settings.ts"
 import { Signal } from "./Signal.ts"
 import { StoreTransaction } from "./StoreTransaction.ts"
 
@@ -29,33 +31,36 @@ export class Presence extends Context.Service<
     readonly heartbeat: (
       agentId: string,
       options?: { readonly metadata?: Record<string, unknown>; readonly operatorId?: string }
-    ) => Effect.Effect<void, InvalidInput>
-    readonly markIdle: (agentId: string) => Effect.Effect<void, InvalidInput>
+    ) => Effect.Effect<void, InvalidInput | ModuleDisabledError>
+    readonly markIdle: (agentId: string) => Effect.Effect<void, InvalidInput | ModuleDisabledError>
     /** Removes the agent's row; a halt stays in force (PRS-16). */
-    readonly closeAgent: (agentId: string) => Effect.Effect<void, InvalidInput>
+    readonly closeAgent: (agentId: string) => Effect.Effect<void, InvalidInput | ModuleDisabledError>
     /** Empty when the store does not answer. */
     readonly listAgents: Effect.Effect<ReadonlyArray<AgentPresence>>
     /** Marks agents not seen for that long (default 300 seconds) as unresponsive and returns their ids. */
     readonly checkStale: (timeout?: Duration.Input) => Effect.Effect<ReadonlyArray<AgentId>>
     /** By the cache of at most `haltCacheTtl`; never fails (PRS-06). */
     readonly isHalted: (agentId: string) => Effect.Effect<boolean>
-    readonly assertNotHalted: (agentId: string) => Effect.Effect<void, AgentHaltedError | InvalidInput | StoreError>
+    readonly assertNotHalted: (agentId: string) => Effect.Effect<
+      void,
+      AgentHaltedError | InvalidInput | StoreError | ModuleDisabledError
+    >
     readonly forceRefreshHaltedCache: Effect.Effect<void>
     /** Stops an agent and all it delegates to, in every process; the act and its audit row are one transaction. Idempotent. */
     readonly halt: (
       agentId: string,
       act: { readonly by: string; readonly reason: string }
-    ) => Effect.Effect<Halt, HaltPersistenceError | InvalidInput>
+    ) => Effect.Effect<Halt, HaltPersistenceError | InvalidInput | ModuleDisabledError>
     /** Ends a halt; none when there was none (V8-09). */
     readonly resume: (
       agentId: string,
       act: { readonly by: string; readonly reason?: string }
-    ) => Effect.Effect<Option.Option<Halt>, HaltPersistenceError | InvalidInput>
+    ) => Effect.Effect<Option.Option<Halt>, HaltPersistenceError | InvalidInput | ModuleDisabledError>
     /** Makes `child` a delegate of `parent`, before its first use and for good: it draws from the parent's budget (BEY-09). */
     readonly delegate: (
       parent: string,
       child: string
-    ) => Effect.Effect<Lineage, DelegationError | InvalidInput | StoreError>
+    ) => Effect.Effect<Lineage, DelegationError | InvalidInput | StoreError | ModuleDisabledError>
   }
 >()("effect-governance/services/Presence") {}
 
@@ -66,9 +71,11 @@ export const make = Effect.gen(function* () {
   const halts = yield* Halts
   const signal = yield* Signal
   const lineages = yield* Lineages
+  const settings = yield* Settings
+  const actBound = Duration.times(settings.enforcementDeadline, 5)
 
   const observe = <A>(operation: string, self: Effect.Effect<A, StoreError>, otherwise: A): Effect.Effect<A> =>
-    Effect.catch(self, (error) =>
+    Effect.catch(within(self, settings.enforcementDeadline, tooLate(operation)), (error) =>
       Effect.as(Effect.logWarning(`presence.${operation}_failed`, { problem: error.problem }), otherwise)
     )
 
@@ -90,20 +97,28 @@ export const make = Effect.gen(function* () {
     agentId: AgentId,
     operation: "halt" | "resume",
     change: Effect.Effect<A, StoreError>,
-    event: (result: A) => Parameters<Audit["Service"]["requireInTransaction"]>[0] | undefined
+    event: (result: A) => Parameters<Audit["Service"]["requireInTransaction"]>[0] | undefined,
+    take: (result: A) => Effect.Effect<void>
   ) =>
-    transaction
-      .run(
-        Effect.tap(change, (result) => {
-          const row = event(result)
-          return row === undefined ? Effect.void : audit.requireInTransaction(row)
-        })
-      )
-      .pipe(
+    Effect.uninterruptibleMask((restore) =>
+      restore(
+        within(
+          transaction.run(
+            Effect.tap(change, (result) => {
+              const row = event(result)
+              return row === undefined ? Effect.void : audit.requireInTransaction(row)
+            })
+          ),
+          actBound,
+          tooLate(operation)
+        )
+      ).pipe(
         Effect.mapError((error) => new HaltPersistenceError({ agentId, operation, problem: error.message })),
-        Effect.tap(() => Effect.ignore(halts.refresh)),
+        // What is committed is made known, also when whoever asked for it has gone meanwhile.
+        Effect.tap(take),
         Effect.tap(() => signal.publish("halts", agentId))
       )
+    )
 
   return Presence.of({
     heartbeat: Effect.fn("Presence.heartbeat")((id, options = {}) => beat(id, "live", options)),
@@ -114,7 +129,10 @@ export const make = Effect.gen(function* () {
     }),
     listAgents: Effect.withSpan(observe("list", store.list, []), "Presence.listAgents"),
     checkStale: Effect.fn("Presence.checkStale")((timeout = Duration.seconds(300)) =>
-      observe("check_stale", store.markStale(Duration.toMillis(timeout)), [])
+      Option.match(Duration.fromInput(timeout), {
+        onNone: () => Effect.as(Effect.logWarning("presence.check_stale_failed", { problem: "no duration" }), []),
+        onSome: (age) => observe("check_stale", store.markStale(Duration.toMillis(age)), [])
+      })
     ),
     isHalted: Effect.fn("Presence.isHalted")(function* (id) {
       const agentId = yield* Effect.option(decodeAgent(id))
@@ -135,23 +153,30 @@ export const make = Effect.gen(function* () {
     halt: Effect.fn("Presence.halt")(function* (id, { by, reason }) {
       const agentId = yield* decodeAgent(id)
       const haltedBy = yield* decodeOperator(by)
-      const why = normaliseReason(reason)
-      const { halt } = yield* act(agentId, "halt", store.halt({ agentId, haltedBy, reason: why }), (result) =>
-        result.changed ? { kind: "agent.halted", agentId, metadata: { by: haltedBy, reason: why } } : undefined
+      const why = yield* decodeReason(reason)
+      const { halt } = yield* act(
+        agentId,
+        "halt",
+        store.halt({ agentId, haltedBy, reason: why }),
+        ({ changed }) =>
+          changed ? { kind: "agent.halted", agentId, metadata: { by: haltedBy, reason: why } } : undefined,
+        (result) => Effect.sync(() => halts.learn(result.halt))
       )
       return halt
     }),
     resume: Effect.fn("Presence.resume")(function* (id, { by, reason = "" }) {
       const agentId = yield* decodeAgent(id)
       const operator = yield* decodeOperator(by)
-      const lifted = yield* act(agentId, "resume", store.resume(agentId), (halt) =>
-        halt === null
-          ? undefined
-          : {
-              kind: "agent.restored",
-              agentId,
-              metadata: { by: operator, reason: normaliseReason(reason), haltedBy: halt.haltedBy }
-            }
+      const why = yield* decodeReason(reason)
+      const lifted = yield* act(
+        agentId,
+        "resume",
+        store.resume(agentId),
+        (halt) =>
+          halt === null
+            ? undefined
+            : { kind: "agent.restored", agentId, metadata: { by: operator, reason: why, haltedBy: halt.haltedBy } },
+        () => Effect.ignore(halts.refresh)
       )
       return Option.fromNullOr(lifted)
     }),
@@ -163,7 +188,10 @@ export const make = Effect.gen(function* () {
 
 export const layer = Layer.effect(Presence, make)
 
-const disabled = Effect.die(new ModuleDisabledError({ module: "presence" }))
+const off = new ModuleDisabledError({ module: "presence" })
+const disabled = Effect.fail(off)
+// These have no error channel: there is nothing else that could be told apart from an empty answer.
+const disabledQuietly = Effect.die(off)
 
 /** The halt switch is off with it, everywhere: nobody can stop an agent (ENT-08). Warned once; calls fail loudly. */
 export const layerOff = Layer.effect(
@@ -174,11 +202,11 @@ export const layerOff = Layer.effect(
       heartbeat: () => disabled,
       markIdle: () => disabled,
       closeAgent: () => disabled,
-      listAgents: disabled,
-      checkStale: () => disabled,
-      isHalted: () => disabled,
+      listAgents: disabledQuietly,
+      checkStale: () => disabledQuietly,
+      isHalted: () => disabledQuietly,
       assertNotHalted: () => disabled,
-      forceRefreshHaltedCache: disabled,
+      forceRefreshHaltedCache: disabledQuietly,
       halt: () => disabled,
       resume: () => disabled,
       delegate: () => disabled
@@ -189,8 +217,21 @@ export const layerOff = Layer.effect(
 const decodeAgent = (value: string) => decodeArgument(AgentId, "agentId", value)
 const decodeOperator = (value: string) => decodeArgument(OperatorId, "operatorId", value)
 
+const decodeReason = (value: string) =>
+  typeof value === "string"
+    ? Effect.succeed(normaliseReason(value))
+    : Effect.fail(new InvalidInput({ field: "reason", problem: "must be text" }))
+
+/** The snapshot, not the value: what was checked is what is stored (A-14). */
 const decodeMetadata = (value: Record<string, unknown>) =>
-  Effect.mapError(
-    Effect.fromResult(snapshot(value)),
-    (error) => new InvalidInput({ field: "metadata", problem: error.message })
-  ).pipe(Effect.as(value))
+  Effect.fromResult(
+    Result.flatMap(
+      Result.mapError(snapshot(value), (error) => error.message),
+      (json) => (isRecord(json) ? Result.succeed(json) : Result.fail("must be an object"))
+    )
+  ).pipe(Effect.mapError((problem) => new InvalidInput({ field: "metadata", problem })))
+
+const isRecord = Schema.is(Schema.Record(Schema.String, Schema.Unknown))
+
+const tooLate = (operation: string) => () =>
+  StoreError.because({ store: "PresenceStore", operation, problem: "deadline" }, undefined)

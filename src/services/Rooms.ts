@@ -1,15 +1,14 @@
 import { Clock, Context, Duration, Effect, Layer } from "effect"
-import { uuidV4Unsafe } from "effect/crypto/SecureRandom"
 import { matches, type PolicyNotRegistered, type ScopeViolation } from "../schema/AgentScope.ts"
-import type { Hold, Verdict } from "../schema/Call.ts"
+import type { Admission, Hold, Verdict } from "../schema/Call.ts"
 import type { CallOptions, CallPlan } from "../schema/CallPlan.ts"
 import { BudgetExceeded } from "../schema/Cost.ts"
 import { ApprovalPending } from "../schema/Gate.ts"
-import { TicketId } from "../schema/Ids.ts"
+import { type TicketId, ticketId } from "../schema/Ids.ts"
 import type { InvalidInput } from "../schema/InvalidInput.ts"
 import { LoopDetected, type LoopStep } from "../schema/Loop.ts"
 import { detect } from "../schema/LoopDetection.ts"
-import { NanoUsd } from "../schema/Money.ts"
+import { type NanoUsd, zeroUsd } from "../schema/Money.ts"
 import type { AgentHaltedError, Lineage } from "../schema/Presence.ts"
 import type { UnknownModelError } from "../schema/Pricing.ts"
 import type { StoreError } from "../schema/StoreError.ts"
@@ -49,7 +48,19 @@ export interface Admitted {
 /** The rooms of `design.md` 5 that exist, in their order. The only way from a wish to an admission. */
 export class Rooms extends Context.Service<
   Rooms,
-  { readonly pass: (plan: CallPlan, options: CallOptions, ticket: TicketId) => Effect.Effect<Admitted, Refusal> }
+  {
+    readonly pass: (plan: CallPlan, options: CallOptions, ticket: TicketId) => Effect.Effect<Admitted, Refusal>
+    /**
+     * The same in one synchronous step where nothing has to be waited for and nobody refuses; undefined otherwise, and then
+     * `pass` decides, for the same ticket, so that what was counted here is not counted again.
+     */
+    readonly passNow: (
+      plan: CallPlan,
+      options: CallOptions,
+      ticket: TicketId,
+      clock: Clock.Clock
+    ) => Admitted | undefined
+  }
 >()("effect-governance/services/Rooms") {}
 
 export const make = Effect.gen(function* () {
@@ -91,7 +102,7 @@ export const make = Effect.gen(function* () {
       }
     }
     yield* Effect.logWarning("cost.fail_open", { agent: plan.agentId, call: plan.target.name, problem: error.problem })
-    return { plan, ticket, lineage, heldUsd: NanoUsd.make(0n), heldTokens: 0n, failOpen: true }
+    return { plan, ticket, lineage, heldUsd: zeroUsd, heldTokens: 0n, failOpen: true }
   })
 
   const repeats = (plan: CallPlan, recent: ReadonlyArray<LoopStep>) => {
@@ -130,8 +141,25 @@ export const make = Effect.gen(function* () {
     }
   })
 
+  const requestOf = (plan: CallPlan, ticket: TicketId, lineage: Lineage, hold: Hold): Admission => ({
+    ticket,
+    root: lineage.root,
+    agentId: plan.agentId,
+    sessionId: plan.sessionId,
+    tool: plan.target.kind === "llm" ? null : plan.target.name.toLowerCase(),
+    signature: plan.signature,
+    hold,
+    leaseMs,
+    facts: {
+      kind: plan.target.kind,
+      name: plan.target.name,
+      model: plan.target.kind === "llm" ? plan.target.model : null,
+      inputHash: plan.inputHash
+    }
+  })
+
   const pass = Effect.fnUntraced(function* (plan: CallPlan, options: CallOptions, ticket: TicketId) {
-    const { agentId, sessionId, target } = plan
+    const { agentId, target } = plan
     // A stranger to this process is looked up first; while the store is silent the halt check still goes before any other answer.
     const placed = yield* Effect.exit(lineages.of(agentId))
     const lineage = placed._tag === "Success" ? placed.value : lineages.known(agentId)
@@ -146,27 +174,10 @@ export const make = Effect.gen(function* () {
 
     // Room 6. The attempt joins the group commit while admission is on its way; only `audit: "required"` waits for it.
     const required = policies.get(agentId, "audit")?.policy.mode === "required"
-    const admitted: Admitted = { plan, ticket, lineage, heldUsd: NanoUsd.make(0n), heldTokens: 0n, failOpen: false }
+    const admitted: Admitted = { plan, ticket, lineage, heldUsd: zeroUsd, heldTokens: 0n, failOpen: false }
     if (!required) yield* Effect.forkIn(evidence.attempt(plan, ticket), services, { startImmediately: true })
     const asked = policies.stored(lineage.path).pipe(
-      Effect.andThen(() =>
-        admission.admit({
-          ticket,
-          root: lineage.root,
-          agentId,
-          sessionId,
-          tool: target.kind === "llm" ? null : target.name.toLowerCase(),
-          signature: plan.signature,
-          hold,
-          leaseMs,
-          facts: {
-            kind: target.kind,
-            name: target.name,
-            model: target.kind === "llm" ? target.model : null,
-            inputHash: plan.inputHash
-          }
-        })
-      ),
+      Effect.andThen(() => admission.admit(requestOf(plan, ticket, lineage, hold))),
       Effect.flatMap((verdict) => answer(plan, admitted, verdict)),
       Effect.catchTag("StoreError", (error) => withoutStore(plan, ticket, lineage, error))
     )
@@ -176,12 +187,37 @@ export const make = Effect.gen(function* () {
     return passed
   })
 
-  return Rooms.of({ pass })
+  const passNow = (
+    plan: CallPlan,
+    options: CallOptions,
+    ticket: TicketId,
+    clock: Clock.Clock
+  ): Admitted | undefined => {
+    const { agentId, target } = plan
+    const lineage = lineages.cached(agentId)
+    if (admission.now === undefined || lineage === undefined || policies.pending()) return undefined
+    if ("model" in options || options.maxUsd !== undefined) return undefined
+    if (!halts.clear(lineage.path, clock.monotonicTimeNanosUnsafe())) return undefined
+    if (scope.room(agentId, lineage.path, target) !== undefined || needsApproval(policies, lineage, target.name))
+      return undefined
+    if (policies.get(agentId, "audit")?.policy.mode === "required") return undefined
+    const nowMs = clock.currentTimeMillisUnsafe()
+    if (!evidence.attemptNow(plan, ticket, nowMs)) return undefined
+    const verdict = admission.now.admit(requestOf(plan, ticket, lineage, nothingHeld), nowMs)
+    if (verdict._tag !== "Admitted" || verdict.loop !== null || repeats(plan, verdict.recent) !== undefined)
+      return undefined
+    return { plan, ticket, lineage, heldUsd: verdict.heldUsd, heldTokens: verdict.heldTokens, failOpen: false }
+  }
+
+  return Rooms.of({ pass, passNow })
 })
 
 export const layer = Layer.effect(Rooms, make)
 
-export const newTicket = (): TicketId => TicketId.make(uuidV4Unsafe())
+// Node's own generator keeps a stock of random bytes; asking the system for each ticket costs more than the ticket.
+export const newTicket = (): TicketId => ticketId(crypto.randomUUID())
+
+const nothingHeld: Hold = { _tag: "Exact", usd: zeroUsd, tokens: 0n }
 
 const looping = (
   plan: CallPlan,

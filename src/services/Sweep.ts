@@ -119,7 +119,15 @@ const OutcomeText = Schema.fromJsonString(
   })
 )
 
+/** A refusal in the outcome's place: the call never ran, only giving its hold back was lost. */
+const RefusalText = Schema.fromJsonString(Schema.Struct({ metadata: Schema.Struct({ refused: Schema.String }) }))
+
 const settlementOf = (row: ChainRow): Option.Option<Settlement> =>
+  Option.orElse(spentOf(row), () =>
+    Option.as(Schema.decodeUnknownOption(RefusalText)(row.canonical), { _tag: "Refused" })
+  )
+
+const spentOf = (row: ChainRow): Option.Option<Settlement> =>
   Option.flatMap(Schema.decodeUnknownOption(OutcomeText)(row.canonical), ({ metadata, model, outputHash }) =>
     Option.map(Result.getSuccess(parseUsd(metadata.usd)), (usd) => ({
       _tag: "Spent",

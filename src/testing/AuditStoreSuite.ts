@@ -1,12 +1,12 @@
 /** The contract of `AuditStore` with its `StoreTransaction` (AUD-02, DEC-04, DEC-05). */
 import { assert, layer as layerTest } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, type Layer, Stream } from "effect"
-import { checkRow, headOf } from "../schema/Chain.ts"
-import type { AuditDraft, ChainRow } from "../schema/Envelope.ts"
-import { AgentId, type ChainId, EventId, SessionId, sessionChain } from "../schema/Ids.ts"
+import { Effect, Exit, Fiber, type Layer } from "effect"
+import { SessionId, sessionChain } from "../schema/Ids.ts"
 import { AuditStore } from "../services/AuditStore.ts"
-import { ChainKeys } from "../services/ChainKeys.ts"
+import type { ChainKeys } from "../services/ChainKeys.ts"
 import { StoreTransaction } from "../services/StoreTransaction.ts"
+import { base, draftIn, intact, newId, newSession } from "./AuditChains.ts"
+import { readTests } from "./AuditReadTests.ts"
 
 /**
  * Registers the tests. `stores` MUST build store and transaction over one state, sealed with the keys it provides. With a
@@ -134,77 +134,7 @@ export const suite = <E>(
         })
       )
 
-      it.effect("reads a range of rows, and none of a chain it has never seen", () =>
-        Effect.gen(function* () {
-          const store = yield* AuditStore
-          const session = newSession()
-          yield* Effect.forEach(
-            Array.from({ length: 9 }, () => draftIn(session)),
-            store.append
-          )
-          const seqs = (range?: { readonly fromSeq?: number; readonly toSeq?: number }) =>
-            Effect.map(Stream.runCollect(store.rows(sessionChain(session), range)), (rows) =>
-              rows.map((row) => row.seq)
-            )
-          assert.deepStrictEqual(yield* seqs({ fromSeq: 3, toSeq: 5 }), [3, 4, 5])
-          assert.deepStrictEqual(yield* seqs({ fromSeq: 8 }), [8, 9])
-          assert.deepStrictEqual(yield* seqs({ toSeq: 2 }), [1, 2])
-          assert.deepStrictEqual(yield* seqs({ fromSeq: 10 }), [])
-          assert.deepStrictEqual(yield* Stream.runCollect(store.rows(sessionChain(newSession()))), [])
-        })
-      )
-
-      it.effect("lists the head of every chain, page by page, and an empty chain has the head of the beginning", () =>
-        Effect.gen(function* () {
-          const store = yield* AuditStore
-          const sessions = Array.from({ length: 7 }, newSession)
-          yield* Effect.forEach(sessions, (session) => store.append(draftIn(session)))
-          const found: Array<ChainId> = []
-          for (let after: ChainId | null = null; ; ) {
-            const page: ReadonlyArray<{ readonly chain: ChainId }> = yield* store.heads(after, 3)
-            found.push(...page.map((head) => head.chain))
-            if (page.length < 3) break
-            after = page[2]!.chain
-          }
-          assert.includeMembers(found, sessions.map(sessionChain))
-          assert.strictEqual(new Set(found).size, found.length)
-          const rows = yield* intact(sessionChain(sessions[0]!))
-          assert.deepStrictEqual(plainHead(yield* store.head(sessionChain(sessions[0]!))), plainHead(headOf(rows[0]!)))
-          assert.strictEqual((yield* store.head(sessionChain(newSession()))).seq, 0)
-        })
-      )
-
-      it.effect("finds rows by agent, session, kind and time, newest first on request, at most as many as asked", () =>
-        Effect.gen(function* () {
-          const store = yield* AuditStore
-          const session = newSession()
-          const agent = AgentId.make(`agent ${newSession()}`)
-          const kinds = ["a", "b", "a", "b", "a"]
-          yield* Effect.forEach(kinds, (kind, i) => store.append(draftIn(session, { agent, kind, atMs: base + i })))
-          const seqs = (query: Parameters<typeof store.find>[0]) =>
-            Effect.map(store.find(query), (rows) => rows.map((row) => row.seq))
-          assert.deepStrictEqual(yield* seqs({ agentId: agent }), [1, 2, 3, 4, 5])
-          assert.deepStrictEqual(yield* seqs({ sessionId: session, kinds: ["a"] }), [1, 3, 5])
-          assert.deepStrictEqual(yield* seqs({ chain: sessionChain(session), newestFirst: true, limit: 2 }), [5, 4])
-          assert.deepStrictEqual(yield* seqs({ agentId: agent, fromMs: base + 1, toMs: base + 3 }), [2, 3, 4])
-          assert.deepStrictEqual(yield* seqs({ agentId: AgentId.make("nobody") }), [])
-          assert.deepStrictEqual(yield* seqs({ sessionId: session, kinds: [] }), [])
-        })
-      )
-
-      it.effect("says which chains moved (A-23)", () =>
-        Effect.gen(function* () {
-          const store = yield* AuditStore
-          const session = newSession()
-          yield* store.append(draftIn(session))
-          yield* store.append(draftIn(session))
-          const moved = yield* store.movedSince(yield* Clock.currentTimeMillis)
-          assert.deepStrictEqual(
-            moved.filter(({ chain }) => chain === sessionChain(session)),
-            [{ chain: sessionChain(session), seq: 2 }]
-          )
-        })
-      )
+      readTests(it)
 
       it.effect("an interrupted append is whole or absent, and the chain goes on (design 4)", () =>
         Effect.gen(function* () {
@@ -290,47 +220,3 @@ export const suite = <E>(
       )
     }
   )
-
-const base = 1_790_000_000_000
-
-const newId = () => EventId.make(crypto.randomUUID())
-const newSession = () => SessionId.make(crypto.randomUUID())
-
-/** A draft with a fresh id in the session's chain. */
-export const draftIn = (session: SessionId, more: Partial<AuditDraft> = {}): AuditDraft => ({
-  chain: sessionChain(session),
-  id: newId(),
-  atMs: base,
-  agent: AgentId.make("agent-1"),
-  session,
-  parent: null,
-  kind: "tool.call",
-  model: null,
-  inputHash: null,
-  outputHash: null,
-  metadataText: '{"note":"ü"}',
-  ...more
-})
-
-/** The rows of a chain, after every one has been checked against its predecessor and the last against the head. */
-const intact = Effect.fnUntraced(function* (chain: ChainId) {
-  const store = yield* AuditStore
-  const { hash, macFor } = yield* ChainKeys
-  const rows = yield* Stream.runCollect(store.rows(chain))
-  let previous: ChainRow | null = null
-  for (const row of rows) {
-    assert.deepStrictEqual(checkRow(row, previous, { hash, macFor }), [])
-    previous = row
-  }
-  assert.deepStrictEqual(
-    plainHead(yield* store.head(chain)),
-    plainHead(previous === null ? { seq: 0, hash: null, atMs: 0 } : headOf(previous))
-  )
-  return rows
-})
-
-const plainHead = (head: { readonly seq: number; readonly hash: Uint8Array | null; readonly atMs: number }) => ({
-  seq: head.seq,
-  hash: head.hash === null ? null : [...head.hash],
-  atMs: head.atMs
-})

@@ -5,6 +5,7 @@ import * as StoreTransaction from "../../src/layers/memory/StoreTransaction.ts"
 import { SessionId, sessionChain } from "../../src/schema/Ids.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import * as ChainKeys from "../../src/services/ChainKeys.ts"
+import { draftIn } from "../../src/testing/AuditChains.ts"
 import * as AuditStoreSuite from "../../src/testing/AuditStoreSuite.ts"
 
 AuditStoreSuite.suite(
@@ -18,7 +19,7 @@ const withStore = (options: MemoryAuditStore.MemoryAuditOptions) =>
 const fill = (events: number) =>
   Effect.flatMap(AuditStore, (store) =>
     Effect.forEach(
-      Array.from({ length: events }, () => AuditStoreSuite.draftIn(session)),
+      Array.from({ length: events }, () => draftIn(session)),
       store.append
     )
   )

@@ -1,6 +1,6 @@
-import { assert, layer } from "@effect/vitest"
 import { PgClient } from "@effect/sql-pg"
-import { Context, Effect, Layer, Schema } from "effect"
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer, type Schema } from "effect"
 import * as Memory from "../../src/layers/memory/Stores.ts"
 import type { Admission, Settlement, Verdict } from "../../src/schema/Call.ts"
 import type { AgentId } from "../../src/schema/Ids.ts"
@@ -9,8 +9,7 @@ import { AdmissionStore } from "../../src/services/AdmissionStore.ts"
 import { CostStore } from "../../src/services/CostStore.ts"
 import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { PresenceStore } from "../../src/services/PresenceStore.ts"
-import { newAgent, newSession, operator, type Stores } from "../../src/testing/StoreSet.ts"
-import { exactly, request } from "../../src/testing/StoreSet.ts"
+import { exactly, newAgent, newSession, operator, request, type Stores } from "../../src/testing/StoreSet.ts"
 import { freshDatabase, layerSql } from "../support/database.ts"
 import { storesOver } from "./AdmissionRig.ts"
 
@@ -57,7 +56,13 @@ layer(rig, { excludeTestServices: true, timeout: "120 seconds" })("Admission on 
           yield* both((stores) =>
             Effect.gen(function* () {
               yield* Context.get(stores, PresenceStore).enrol(id, parent)
-              if (Object.keys(budget).length > 0) yield* Context.get(stores, PolicyStore).put({ agentId: id, kind: "budget", body: budget, source: "code" })
+              if (Object.keys(budget).length > 0)
+                yield* Context.get(stores, PolicyStore).put({
+                  agentId: id,
+                  kind: "budget",
+                  body: budget,
+                  source: "code"
+                })
               if (seed % 2 === 0) {
                 const body = { windowSeconds: 3600, maxCalls: 6, action: seed % 4 === 0 ? "raise" : "log" }
                 yield* Context.get(stores, PolicyStore).put({ agentId: id, kind: "loop", body, source: "code" })
@@ -84,7 +89,8 @@ layer(rig, { excludeTestServices: true, timeout: "120 seconds" })("Admission on 
           const calls = Array.from({ length: pick(3) === 0 ? 1 : 1 + pick(12) }, (): Admission => {
             const again = all[pick(all.length * 8 + 1)]
             if (again !== undefined) return again
-            const hold = pick(12) === 0 ? ({ _tag: "Remaining" } as const) : exactly(BigInt(pick(2500) * pick(2)), BigInt(pick(8)))
+            const hold =
+              pick(12) === 0 ? ({ _tag: "Remaining" } as const) : exactly(BigInt(pick(2500) * pick(2)), BigInt(pick(8)))
             return request(agents[pick(agents.length)]!.id, {
               root,
               hold,
@@ -93,6 +99,7 @@ layer(rig, { excludeTestServices: true, timeout: "120 seconds" })("Admission on 
               signature: `call ${pick(4)}`
             })
           })
+          const before = new Set(all)
           all.push(...calls.filter((call) => !all.includes(call)))
           const [ours, theirs] = yield* both((stores) =>
             Effect.forEach(calls, (call) => Context.get(stores, AdmissionStore).admit(call), {
@@ -103,7 +110,7 @@ layer(rig, { excludeTestServices: true, timeout: "120 seconds" })("Admission on 
           // A retry sees the session's last calls as they are by now; all else is its first answer.
           const first = (verdicts: ReadonlyArray<Verdict>) =>
             verdicts.map((verdict, n) =>
-              verdict._tag === "Admitted" && (all.indexOf(calls[n]!) < all.length - calls.length || calls.indexOf(calls[n]!) < n)
+              verdict._tag === "Admitted" && (before.has(calls[n]!) || calls.indexOf(calls[n]!) < n)
                 ? comparable({ ...verdict, recent: [] })
                 : comparable(verdict)
             )
@@ -111,7 +118,8 @@ layer(rig, { excludeTestServices: true, timeout: "120 seconds" })("Admission on 
           theirs.forEach((verdict, n) => {
             seen.add(verdict._tag)
             const call = calls[n]!
-            if (verdict._tag === "Admitted" && !open.some((each) => each.call === call)) open.push({ call, held: { usd: verdict.heldUsd, tokens: verdict.heldTokens } })
+            if (verdict._tag === "Admitted" && !open.some((each) => each.call === call))
+              open.push({ call, held: { usd: verdict.heldUsd, tokens: verdict.heldTokens } })
           })
 
           const ending = Array.from({ length: pick(8) }, () => open[pick(open.length)]).flatMap((each, n, list) =>
@@ -126,13 +134,23 @@ layer(rig, { excludeTestServices: true, timeout: "120 seconds" })("Admission on 
               case 2:
                 return { _tag: "Orphaned" }
               default:
-                return { _tag: "Spent", usd: NanoUsd.make(held.usd / 2n), tokens: held.tokens / 3n, model: pick(2) === 0 ? null : "other", resultHash: `r${pick(3)}` }
+                return {
+                  _tag: "Spent",
+                  usd: NanoUsd.make(held.usd / 2n),
+                  tokens: held.tokens / 3n,
+                  model: pick(2) === 0 ? null : "other",
+                  resultHash: `r${pick(3)}`
+                }
             }
           })
           const [settledHere, settledThere] = yield* both((stores) =>
-            Effect.forEach(ending, ({ call }, n) => Context.get(stores, AdmissionStore).settle(root, call.ticket, settlements[n]!), {
-              concurrency: stores === memory ? 1 : "unbounded"
-            })
+            Effect.forEach(
+              ending,
+              ({ call }, n) => Context.get(stores, AdmissionStore).settle(root, call.ticket, settlements[n]!),
+              {
+                concurrency: stores === memory ? 1 : "unbounded"
+              }
+            )
           )
           assert.deepStrictEqual(settledThere, settledHere, `round ${round}`)
         }

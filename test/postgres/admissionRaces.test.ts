@@ -1,19 +1,31 @@
+import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer } from "effect"
-import { PgClient } from "@effect/sql-pg"
 import { Database } from "../../src/layers/postgres/Database.ts"
 import { AdmissionStore } from "../../src/services/AdmissionStore.ts"
 import { CostStore } from "../../src/services/CostStore.ts"
 import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { PresenceStore } from "../../src/services/PresenceStore.ts"
 import { StoreTransaction } from "../../src/services/StoreTransaction.ts"
-import { delegateOf, enrolled, exactly, micro, newSession, operator, policy, request, withBudget } from "../../src/testing/StoreSet.ts"
+import {
+  delegateOf,
+  enrolled,
+  exactly,
+  micro,
+  newSession,
+  operator,
+  policy,
+  request,
+  withBudget
+} from "../../src/testing/StoreSet.ts"
 import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
 import { storesOver } from "./AdmissionRig.ts"
 
 /** Another process: its own pools and batchers over the same database. */
 const process = (deadlineMs?: number) =>
-  Effect.flatMap(TestDatabase, (database) => Layer.build(Layer.fresh(storesOver(deadlineMs)).pipe(Layer.provide(Layer.succeed(TestDatabase, database)))))
+  Effect.flatMap(TestDatabase, (database) =>
+    Layer.build(Layer.fresh(storesOver(deadlineMs)).pipe(Layer.provide(Layer.succeed(TestDatabase, database))))
+  )
 
 const rig = Layer.mergeAll(storesOver(), layerSql("owner")).pipe(Layer.provideMerge(freshDatabase))
 
@@ -68,7 +80,9 @@ layer(rig, { excludeTestServices: true, timeout: "60 seconds" })("Admission on P
   it.effect("never deadlocks and leaves nothing held under a random mix of 3 processes on 2 trees (U-10)", () =>
     Effect.gen(function* () {
       const roots = yield* Effect.all([enrolled, enrolled])
-      const agents = yield* Effect.forEach(roots, (root) => Effect.map(Effect.all([delegateOf(root), delegateOf(root)]), (all) => [root, ...all]))
+      const agents = yield* Effect.forEach(roots, (root) =>
+        Effect.map(Effect.all([delegateOf(root), delegateOf(root)]), (all) => [root, ...all])
+      )
       const session = newSession()
       const processes = yield* Effect.all([process(), process(), process()])
       yield* Effect.forEach(
@@ -77,22 +91,41 @@ layer(rig, { excludeTestServices: true, timeout: "60 seconds" })("Admission on P
           const store = Context.get(processes[n % 3]!, AdmissionStore)
           const root = roots[n % 2]!
           const agentId = agents[n % 2]![(n >> 1) % 3]!
-          const call = request(agentId, { root, sessionId: n % 5 === 0 ? null : session, tool: n % 4 === 0 ? "search" : null })
+          const call = request(agentId, {
+            root,
+            sessionId: n % 5 === 0 ? null : session,
+            tool: n % 4 === 0 ? "search" : null
+          })
           const verdict = yield* store.admit(call)
-          if (n % 7 === 0) yield* Context.get(processes[0], CostStore).track({ id: call.ticket, agentId, sessionId: session, model: "m", usd: micro(1), tokens: 1n })
+          if (n % 7 === 0)
+            yield* Context.get(processes[0], CostStore).track({
+              id: call.ticket,
+              agentId,
+              sessionId: session,
+              model: "m",
+              usd: micro(1),
+              tokens: 1n
+            })
           if (n % 50 === 0) {
             const presence = Context.get(processes[1], PresenceStore)
             yield* presence.halt({ agentId, haltedBy: operator, reason: "mix" })
             yield* presence.resume(agentId)
           }
           if (verdict._tag === "Admitted") {
-            yield* store.settle(root, call.ticket, n % 3 === 0 ? { _tag: "Refused" } : { _tag: "Spent", usd: micro(1), tokens: 1n, model: "m", resultHash: null })
+            yield* store.settle(
+              root,
+              call.ticket,
+              n % 3 === 0
+                ? { _tag: "Refused" }
+                : { _tag: "Spent", usd: micro(1), tokens: 1n, model: "m", resultHash: null }
+            )
           }
         }),
         { concurrency: 48 }
       )
       const sql = yield* PgClient.PgClient
-      const held = yield* sql`SELECT 1 FROM governance_cost_counters WHERE root IN ${sql.in(roots)} AND (held_usd > 0 OR held_tokens > 0)`
+      const held =
+        yield* sql`SELECT 1 FROM governance_cost_counters WHERE root IN ${sql.in(roots)} AND (held_usd > 0 OR held_tokens > 0)`
       assert.strictEqual(held.length, 0)
     })
   )
@@ -107,15 +140,26 @@ layer(rig, { excludeTestServices: true, timeout: "60 seconds" })("Admission on P
           Effect.forkChild(admission.admit(request(agentId, { hold: exactly(1000n) })), { startImmediately: true })
         )
         yield* Effect.sleep(round / 10)
-        const exits = yield* Effect.forEach(fibers, (fiber) => Effect.andThen(Fiber.interrupt(fiber), Fiber.await(fiber)), { concurrency: "unbounded" })
+        const exits = yield* Effect.forEach(
+          fibers,
+          (fiber) => Effect.andThen(Fiber.interrupt(fiber), Fiber.await(fiber)),
+          { concurrency: "unbounded" }
+        )
         for (const exit of exits) if (Exit.isSuccess(exit)) assert.strictEqual(exit.value._tag, "Admitted")
       }
       const sql = yield* PgClient.PgClient
-      const open = sql<{ n: bigint }>`SELECT count(*) AS n FROM governance_tickets WHERE root = ${agentId} AND state = 'released'`
+      const open = sql<{
+        n: bigint
+      }>`SELECT count(*) AS n FROM governance_tickets WHERE root = ${agentId} AND state = 'released'`
       yield* Effect.sleep("300 millis")
       const released = (yield* open)[0]!.n
-      const held = (yield* sql<{ held: bigint }>`SELECT coalesce(sum(held_usd), 0)::bigint AS held FROM governance_cost_counters WHERE root = ${agentId} AND scope LIKE 'd:%'`)[0]!.held
-      const rest = (yield* sql<{ n: bigint }>`SELECT count(*) AS n FROM governance_tickets WHERE root = ${agentId} AND state = 'open'`)[0]!.n
+      const held = (yield* sql<{
+        held: bigint
+      }>`SELECT coalesce(sum(held_usd), 0)::bigint AS held FROM governance_cost_counters WHERE root = ${agentId} AND scope LIKE 'd:%'`)[0]!
+        .held
+      const rest = (yield* sql<{
+        n: bigint
+      }>`SELECT count(*) AS n FROM governance_tickets WHERE root = ${agentId} AND state = 'open'`)[0]!.n
       assert.strictEqual(held, rest * 1000n)
       assert.isTrue(released > 0n)
       assert.strictEqual((yield* cost.snapshot(agentId, null)).dailyUsd, 0n)
@@ -131,7 +175,9 @@ layer(rig, { excludeTestServices: true, timeout: "60 seconds" })("Admission on P
         Effect.gen(function* () {
           yield* sql`SELECT 1 FROM governance_trees WHERE root = ${agentId} FOR UPDATE`
           const started = performance.now()
-          const errors = yield* Effect.forEach([1, 2, 3], () => Effect.flip(admission.admit(request(agentId))), { concurrency: "unbounded" })
+          const errors = yield* Effect.forEach([1, 2, 3], () => Effect.flip(admission.admit(request(agentId))), {
+            concurrency: "unbounded"
+          })
           assert.isBelow(performance.now() - started, 1000)
           for (const error of errors) assert.strictEqual(error.problem, "deadline")
         })
@@ -146,7 +192,17 @@ layer(rig, { excludeTestServices: true, timeout: "60 seconds" })("Admission on P
   it.effect("lets the runtime role read and call, and write nothing by hand (H-09, R-06)", () =>
     Effect.gen(function* () {
       const { sql } = yield* Database
-      for (const table of ["agents", "trees", "presence", "policies", "tickets", "cost_counters", "cost_models", "cost_tracked", "loop_windows"]) {
+      for (const table of [
+        "agents",
+        "trees",
+        "presence",
+        "policies",
+        "tickets",
+        "cost_counters",
+        "cost_models",
+        "cost_tracked",
+        "loop_windows"
+      ]) {
         yield* sql.unsafe(`SELECT 1 FROM governance_${table} LIMIT 1`)
         for (const text of [`DELETE FROM governance_${table}`, `TRUNCATE governance_${table}`]) {
           const error = yield* Effect.flip(sql.unsafe(text))
@@ -191,33 +247,46 @@ layer(rig, { excludeTestServices: true, timeout: "60 seconds" })("Admission on P
     Effect.gen(function* () {
       const agentId = yield* enrolled
       const presence = yield* PresenceStore
-      const beat = { agentId, status: "live" as const, operatorId: null, metadata: { _halted_by: "nobody", note: "a\0b\ud800" } }
+      const beat = {
+        agentId,
+        status: "live" as const,
+        operatorId: null,
+        metadata: { _halted_by: "nobody", note: "a\0b\ud800" }
+      }
       yield* presence.heartbeat(beat)
       yield* presence.halt({ agentId, haltedBy: operator, reason: "why" })
       yield* presence.heartbeat(beat)
       const sql = yield* PgClient.PgClient
-      const [row] = yield* sql<{ metadata: Record<string, unknown> }>`SELECT metadata_json AS metadata FROM governance_agent_presence WHERE agent_id = ${agentId}`
+      const [row] = yield* sql<{
+        metadata: Record<string, unknown>
+      }>`SELECT metadata_json AS metadata FROM governance_agent_presence WHERE agent_id = ${agentId}`
       assert.strictEqual(row?.metadata._halted_by, operator)
       assert.strictEqual(row?.metadata._halt_reason, "why")
       assert.strictEqual(row?.metadata.note, "a\ufffdb\ufffd")
     })
   )
 
-  it.effect("refuses one unusual call without its neighbours, and stores names that Postgres does not take as text (DEC-17)", () =>
-    Effect.gen(function* () {
-      const agentId = yield* enrolled
-      yield* policy(agentId, "loop", { windowSeconds: 60, maxCalls: 5 })
-      const admission = yield* AdmissionStore
-      const odd = request(agentId, { tool: "a\0b\ud800", facts: { kind: "tool", name: "a\0b\ud800", model: "\0", inputHash: null }, leaseMs: 1 })
-      const exits = yield* Effect.forEach(
-        [request(agentId), odd, request(agentId, { hold: exactly(2n ** 62n) }), request(agentId)],
-        (call) => Effect.exit(admission.admit(call)),
-        { concurrency: "unbounded" }
-      )
-      assert.deepStrictEqual(exits.map(Exit.isSuccess), [true, true, false, true])
-      yield* Effect.sleep("20 millis")
-      const found = (yield* admission.expired(1000)).find(({ ticket }) => ticket === odd.ticket)
-      assert.deepStrictEqual(found?.facts, odd.facts)
-    })
+  it.effect(
+    "refuses one unusual call without its neighbours, and stores names that Postgres does not take as text (DEC-17)",
+    () =>
+      Effect.gen(function* () {
+        const agentId = yield* enrolled
+        yield* policy(agentId, "loop", { windowSeconds: 60, maxCalls: 5 })
+        const admission = yield* AdmissionStore
+        const odd = request(agentId, {
+          tool: "a\0b\ud800",
+          facts: { kind: "tool", name: "a\0b\ud800", model: "\0", inputHash: null },
+          leaseMs: 1
+        })
+        const exits = yield* Effect.forEach(
+          [request(agentId), odd, request(agentId, { hold: exactly(2n ** 62n) }), request(agentId)],
+          (call) => Effect.exit(admission.admit(call)),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(exits.map(Exit.isSuccess), [true, true, false, true])
+        yield* Effect.sleep("20 millis")
+        const found = (yield* admission.expired(1000)).find(({ ticket }) => ticket === odd.ticket)
+        assert.deepStrictEqual(found?.facts, odd.facts)
+      })
   )
 })

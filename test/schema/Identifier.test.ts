@@ -7,13 +7,14 @@ import {
   agentChain,
   ChainId,
   EventId,
+  eventOfTicket,
   KeyId,
   OperatorId,
   operatorChain,
   SessionId,
   sessionChain,
   TicketId,
-  uuidV8FromHash
+  TicketId
 } from "../../src/schema/Ids.ts"
 import { random, Seed } from "./JsonArbitrary.ts"
 import { naughtyStrings } from "./Vectors.ts"
@@ -150,18 +151,14 @@ describe("ids", () => {
     for (const bad of ["0".repeat(31), "A".repeat(32), "0".repeat(64)]) assert.isFalse(Schema.is(KeyId)(bad))
   })
 
-  it("makes a UUID version 8 of a hash (RFC 9562), the same for the same hash", () => {
-    const hash = createHash("sha256").update("ticket").digest()
-    const id: string = uuidV8FromHash(hash)
-    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
-    assert.strictEqual<string>(uuidV8FromHash(hash), id)
-    const kept = id.replaceAll("-", "").split("")
-    const raw = hash.toString("hex").slice(0, 32).split("")
-    assert.deepStrictEqual(
-      kept.filter((_, i) => i !== 12 && i !== 16),
-      raw.filter((_, i) => i !== 12 && i !== 16)
-    )
-    assert.strictEqual<string>(uuidV8FromHash(new Uint8Array(32).fill(255)), "ffffffff-ffff-8fff-bfff-ffffffffffff")
-    assert.throws(() => uuidV8FromHash(new Uint8Array(15)), RangeError)
+  it("derives the ids of a call's events from its ticket: version 8, one per role, always the same (BEY-06)", () => {
+    const ticket = TicketId.make("0f8fad5b-d9cb-469f-a165-70867728950e")
+    const ids = (["attempt", "outcome", "orphaned"] as const).map((role) => eventOfTicket(ticket, role))
+    assert.deepStrictEqual<ReadonlyArray<string>>(ids, [
+      "0f8fad5b-d9cb-869f-a165-70867728950a",
+      "0f8fad5b-d9cb-869f-a165-70867728950b",
+      "0f8fad5b-d9cb-869f-a165-70867728950c"
+    ])
+    for (const id of ids) assert.isTrue(Schema.is(EventId)(id))
   })
 })

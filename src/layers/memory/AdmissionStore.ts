@@ -3,7 +3,7 @@ import { Clock, Effect, Layer } from "effect"
 import type { Admission, Verdict } from "../../schema/Call.ts"
 import type { CapState } from "../../schema/Cost.ts"
 import { type Counter, capStates, hold, holding, isNothing, nothing } from "../../schema/Counters.ts"
-import type { StoreError } from "../../schema/StoreError.ts"
+import { StoreError } from "../../schema/StoreError.ts"
 import { AdmissionStore } from "../../services/AdmissionStore.ts"
 import { countCall } from "./LoopWindow.ts"
 import {
@@ -13,7 +13,7 @@ import {
   MemoryState,
   type MemoryStateData,
   nano,
-  refuse,
+  refusal,
   type SessionState,
   secondsIn,
   sessionOf,
@@ -23,9 +23,13 @@ import { close, expired, forget, settle } from "./Settlement.ts"
 
 export const make = Effect.map(MemoryState, (state) =>
   AdmissionStore.of({
-    admit: (request) => Clock.clockWith((clock) => admit(state, request, clock.currentTimeMillisUnsafe())),
+    admit: (request) => Clock.clockWith((clock) => answer(admit(state, request, clock.currentTimeMillisUnsafe()))),
     settle: (root, ticket, settlement) =>
-      Clock.clockWith((clock) => settle(state, root, ticket, settlement, clock.currentTimeMillisUnsafe())),
+      Clock.clockWith((clock) => answer(settle(state, root, ticket, settlement, clock.currentTimeMillisUnsafe()))),
+    now: {
+      admit: (request, nowMs) => admit(state, request, nowMs),
+      settle: (root, ticket, settlement, nowMs) => settle(state, root, ticket, settlement, nowMs)
+    },
     renew: (root, ticket, leaseMs) =>
       Clock.clockWith((clock) =>
         Effect.sync(() => {
@@ -47,23 +51,26 @@ export const layer: Layer.Layer<AdmissionStore, never, MemoryState> = Layer.effe
 /** The session's last calls that admission returns. */
 const recentCalls = 32
 
-const admit = (state: MemoryStateData, request: Admission, nowMs: number): Effect.Effect<Verdict, StoreError> => {
+const answer = <A>(result: A | StoreError): Effect.Effect<A, StoreError> =>
+  result instanceof StoreError ? Effect.fail(result) : Effect.succeed(result)
+
+const admit = (state: MemoryStateData, request: Admission, nowMs: number): Verdict | StoreError => {
   const known = state.open.get(request.ticket) ?? state.closed.get(request.ticket)
   if (known !== undefined) {
     return known.request.root === request.root && known.request.agentId === request.agentId
-      ? Effect.succeed(known.verdict)
-      : refuse("admission", "admit", "refused", "the ticket belongs to another agent")
+      ? known.verdict
+      : refusal("admission", "admit", "refused", "the ticket belongs to another agent")
   }
   const isRoot = request.agentId === request.root
   const agent = state.agents.get(request.agentId) ?? (isRoot ? agentOf(state, request.agentId) : undefined)
   if (agent === undefined) {
     return isRoot
-      ? refuse("admission", "admit", "overload", "the memory store has no room for another agent")
-      : refuse("admission", "admit", "refused", "a delegate must be enrolled before its first call")
+      ? refusal("admission", "admit", "overload", "the memory store has no room for another agent")
+      : refusal("admission", "admit", "refused", "a delegate must be enrolled before its first call")
   }
   // A foreign root would be charged and locked in place of the real one.
-  if (agent.root.id !== request.root) return refuse("admission", "admit", "refused", "the agent has another root")
-  return Effect.succeed(decide(state, agent, request, nowMs))
+  if (agent.root.id !== request.root) return refusal("admission", "admit", "refused", "the agent has another root")
+  return decide(state, agent, request, nowMs)
 }
 
 const decide = (state: MemoryStateData, agent: AgentState, request: Admission, nowMs: number): Verdict => {

@@ -1,10 +1,11 @@
-import { Context, Effect, Latch, Layer, Stream } from "effect"
-import { genesis, headOf, type RowKeys, seal } from "../../schema/Chain.ts"
-import type { AuditDraft, ChainHead, ChainRow } from "../../schema/Envelope.ts"
-import type { ChainId, EventId } from "../../schema/Ids.ts"
+import { Context, Effect, Layer, Stream } from "effect"
+import { genesis, headOf } from "../../schema/Chain.ts"
+import type { AuditDraft, ChainRow } from "../../schema/Envelope.ts"
+import type { ChainId } from "../../schema/Ids.ts"
 import { StoreError } from "../../schema/StoreError.ts"
 import { type AppendResult, type AuditQuery, AuditStore, type ChainPosition } from "../../services/AuditStore.ts"
 import { ChainKeys } from "../../services/ChainKeys.ts"
+import { copyOf, hold, MemoryChain, type MemoryRow } from "./MemoryChain.ts"
 import { CurrentJournal, type Journal } from "./StoreTransaction.ts"
 
 /** What only the log in memory has: a bound, and the admission that it may have forgotten something (MEM-02). */
@@ -27,16 +28,16 @@ export interface MemoryAuditOptions {
 export const make = Effect.fnUntraced(function* (options: MemoryAuditOptions = {}) {
   const chainKeys = yield* ChainKeys
   const max = options.maxEvents ?? 100_000
-  const chains = new Map<ChainId, Chain>()
-  const oldestFirst: Array<Chain> = []
+  const chains = new Map<ChainId, MemoryChain>()
+  const oldestFirst: Array<MemoryChain> = []
   let size = 0
   let evicted = 0
   let forgotten = 0
 
-  const chainOf = (id: ChainId): Chain => {
+  const chainOf = (id: ChainId): MemoryChain => {
     const known = chains.get(id)
     if (known !== undefined) return known
-    const made = new Chain(id, () => chainKeys.current)
+    const made = new MemoryChain(id, () => chainKeys.current)
     chains.set(id, made)
     return made
   }
@@ -56,7 +57,7 @@ export const make = Effect.fnUntraced(function* (options: MemoryAuditOptions = {
     return undefined
   }
 
-  const commit = (chain: Chain, row: MemoryRow, nowMs: number) => {
+  const commit = (chain: MemoryChain, row: MemoryRow, nowMs: number) => {
     chain.push(row, nowMs)
     oldestFirst.push(chain)
     size++
@@ -171,180 +172,6 @@ export const layerWith = (options: MemoryAuditOptions) => Layer.effectContext(ma
 
 /** The same as on a database, where a transaction may become visible later than its rows are dated. */
 const lateCommitMarginMs = 5_000
-
-interface Held {
-  readonly rows: Array<MemoryRow>
-  readonly released: Latch.Latch
-}
-
-/** A transaction that appended to a chain keeps it to itself until it ends, like the row lock of the head in Postgres. */
-const hold = (journal: Journal, chain: Chain, commit: (row: MemoryRow) => void): Held => {
-  const held: Held = { rows: [], released: Latch.makeUnsafe() }
-  journal.onEnd.push((committed) => {
-    chain.held = null
-    if (committed) for (const row of held.rows) commit(row)
-    held.released.openUnsafe()
-  })
-  return held
-}
-
-/** Rows are sealed in order when somebody first looks: a writer in memory need not wait for two digests (perf P6). */
-class Chain {
-  readonly id: ChainId
-  readonly #keys: () => RowKeys
-  readonly #rows: Array<MemoryRow> = []
-  readonly #seqs = new Map<EventId, number>()
-  #evicted = 0
-  #sealed: ChainHead = genesis
-  seq = 0
-  atMs = 0
-  movedAtMs = 0
-  held: Held | null = null
-
-  constructor(id: ChainId, keys: () => RowKeys) {
-    this.id = id
-    this.#keys = keys
-  }
-
-  next(draft: AuditDraft, before?: MemoryRow): MemoryRow {
-    const atMs = Math.max(draft.atMs, before?.atMs ?? this.atMs)
-    return new MemoryRow(this, draft, (before?.seq ?? this.seq) + 1, atMs)
-  }
-
-  push(row: MemoryRow, nowMs: number): void {
-    this.#rows.push(row)
-    this.#seqs.set(row.id, row.seq)
-    this.seq = row.seq
-    this.atMs = row.atMs
-    this.movedAtMs = nowMs
-  }
-
-  byId(id: EventId): MemoryRow | undefined {
-    const seq = this.#seqs.get(id)
-    return seq === undefined ? undefined : this.#rows[seq - this.#evicted - 1]
-  }
-
-  rows(fromSeq = 1, toSeq = Number.POSITIVE_INFINITY): ReadonlyArray<MemoryRow> {
-    return this.#rows.slice(
-      Math.max(0, fromSeq - this.#evicted - 1),
-      Math.max(0, Math.min(toSeq - this.#evicted, this.#rows.length))
-    )
-  }
-
-  head(): ChainHead {
-    this.sealThrough(this.seq)
-    return { ...this.#sealed }
-  }
-
-  sealThrough(seq: number): void {
-    while (this.#sealed.seq < seq) {
-      const row = this.#rows[this.#sealed.seq - this.#evicted]
-      if (row === undefined) return
-      this.#sealed = headOf(row.sealAfter(this.#sealed, this.#keys()))
-    }
-  }
-
-  evict(): void {
-    this.sealThrough(this.#evicted + 1)
-    const row = this.#rows.shift()
-    if (row !== undefined) this.#seqs.delete(row.id)
-    this.#evicted++
-  }
-}
-
-/** A row that computes its digests on first sight. Nothing about it can be changed from outside. */
-class MemoryRow implements ChainRow {
-  readonly #home: Chain
-  readonly #draft: AuditDraft
-  readonly #seq: number
-  readonly #atMs: number
-  #sealed: ChainRow | null = null
-
-  constructor(home: Chain, draft: AuditDraft, seq: number, atMs: number) {
-    this.#home = home
-    this.#draft = draft
-    this.#seq = seq
-    this.#atMs = atMs
-  }
-
-  get chain() {
-    return this.#draft.chain
-  }
-  get seq() {
-    return this.#seq
-  }
-  get id() {
-    return this.#draft.id
-  }
-  get atMs() {
-    return this.#atMs
-  }
-  get agent() {
-    return this.#draft.agent
-  }
-  get session() {
-    return this.#draft.session
-  }
-  get parent() {
-    return this.#draft.parent
-  }
-  get kind() {
-    return this.#draft.kind
-  }
-  get keyId() {
-    return this.#row().keyId
-  }
-  get signer() {
-    return this.#row().signer
-  }
-  get canonical() {
-    return this.#row().canonical
-  }
-  get hash() {
-    return Uint8Array.from(this.#row().hash)
-  }
-  get prev() {
-    return copyBytes(this.#row().prev)
-  }
-  get hmac() {
-    return Uint8Array.from(this.#row().hmac)
-  }
-  get signature() {
-    return copyBytes(this.#row().signature)
-  }
-
-  sealAfter(head: ChainHead, keys: RowKeys): ChainRow {
-    this.#sealed ??= Object.freeze(seal(this.#draft, head, keys))
-    return this.#sealed
-  }
-
-  #row(): ChainRow {
-    if (this.#sealed === null) this.#home.sealThrough(this.#seq)
-    return this.#sealed!
-  }
-}
-
-/** Not `slice`, which on Node's Buffers is a view. */
-const copyBytes = (bytes: Uint8Array | null) => (bytes === null ? null : Uint8Array.from(bytes))
-
-const copyOf = (row: ChainRow): ChainRow =>
-  Object.freeze({
-    chain: row.chain,
-    seq: row.seq,
-    id: row.id,
-    atMs: row.atMs,
-    agent: row.agent,
-    session: row.session,
-    parent: row.parent,
-    kind: row.kind,
-    keyId: row.keyId,
-    signer: row.signer,
-    canonical: row.canonical,
-    hash: row.hash,
-    prev: row.prev,
-    hmac: row.hmac,
-    signature: row.signature
-  })
 
 const byTime = (left: ChainRow, right: ChainRow) =>
   left.atMs - right.atMs || (left.chain < right.chain ? -1 : left.chain > right.chain ? 1 : left.seq - right.seq)

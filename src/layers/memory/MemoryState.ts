@@ -205,12 +205,11 @@ export const utcDay = (nowMs: number): string => {
   return lastDay.text
 }
 
-export const refuse = (
-  store: string,
-  operation: string,
-  problem: StoreError["problem"],
-  detail: string
-): Effect.Effect<never, StoreError> => Effect.fail(StoreError.because({ store, operation, problem }, detail))
+export const refusal = (store: string, operation: string, problem: StoreError["problem"], detail: string): StoreError =>
+  StoreError.because({ store, operation, problem }, detail)
+
+export const refuse = (...facts: Parameters<typeof refusal>): Effect.Effect<never, StoreError> =>
+  Effect.fail(refusal(...facts))
 
 /** Sums beyond what Postgres can store stay at the largest amount: no cap is higher (U-14). */
 export const nano = (amount: bigint): NanoUsd =>

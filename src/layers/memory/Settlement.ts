@@ -1,11 +1,10 @@
 /** How a ticket of the memory state ends, and what is done about those that do not. */
-import { Effect } from "effect"
 import type { ExpiredTicket, Settled, Settlement } from "../../schema/Call.ts"
 import { type Amount, chargeOf, isNothing, nothing, release, spend } from "../../schema/Counters.ts"
 import type { AgentId, TicketId } from "../../schema/Ids.ts"
 import type { LoopStep } from "../../schema/Loop.ts"
 import type { StoreError } from "../../schema/StoreError.ts"
-import { type AgentState, type MemoryStateData, nano, refuse, type Ticket } from "./MemoryState.ts"
+import { type AgentState, type MemoryStateData, nano, refusal, type Ticket } from "./MemoryState.ts"
 
 /** A repeated settlement never moves anything: only a first one, and a real outcome after an orphan's charge. */
 export const settle = (
@@ -14,16 +13,15 @@ export const settle = (
   id: TicketId,
   settlement: Settlement,
   nowMs: number
-): Effect.Effect<Settled, StoreError> => {
+): Settled | StoreError => {
   const ticket = state.open.get(id) ?? state.closed.get(id)
-  if (ticket === undefined || ticket.agent.root.id !== root) return Effect.succeed(settled(nothing, "unknown"))
-  if (ticket.state === "settled" || ticket.state === "refused")
-    return Effect.succeed(settled(ticket.charged, "already"))
+  if (ticket === undefined || ticket.agent.root.id !== root) return settled(nothing, "unknown")
+  if (ticket.state === "settled" || ticket.state === "refused") return settled(ticket.charged, "already")
   const late = ticket.state === "orphaned"
-  if (late && settlement._tag === "Orphaned") return Effect.succeed(settled(ticket.charged, "already"))
+  if (late && settlement._tag === "Orphaned") return settled(ticket.charged, "already")
   const charge = chargeOf(settlement, ticket.held)
   if (charge.usd < 0n || charge.tokens < 0n)
-    return refuse("admission", "settle", "refused", "a charge cannot be negative")
+    return refusal("admission", "settle", "refused", "a charge cannot be negative")
 
   if (!late && !isNothing(ticket.held)) for (const counter of ticket.counters) release(counter, ticket.held)
   const change: Amount = { usd: charge.usd - ticket.charged.usd, tokens: charge.tokens - ticket.charged.tokens }
@@ -44,7 +42,7 @@ export const settle = (
   ticket.closedMs = nowMs
   state.open.delete(id)
   close(state, ticket)
-  return Effect.succeed(settled(charge, late ? "late" : "settled"))
+  return settled(charge, late ? "late" : "settled")
 }
 
 const settled = (charge: Amount, outcome: Settled["outcome"]): Settled => ({

@@ -49,7 +49,17 @@ export const admitParameters = (root: AgentId, requests: ReadonlyArray<Admission
 }
 
 /** In the order of `governance_admit_one`'s parameters. */
-export const admitOneParameters = ({ agentId, facts, hold, leaseMs, root, sessionId, signature, ticket, tool }: Admission): ReadonlyArray<unknown> => [
+export const admitOneParameters = ({
+  agentId,
+  facts,
+  hold,
+  leaseMs,
+  root,
+  sessionId,
+  signature,
+  ticket,
+  tool
+}: Admission): ReadonlyArray<unknown> => [
   root,
   agentId,
   sessionId ?? "",
@@ -88,7 +98,14 @@ export const answersOf = (
     const known = verdict.startsWith("=")
     const pair = pairOf[index]!
     const steps = recent.get(known ? -(index + 1) : pair) ?? []
-    const answer = verdictOf(known ? verdict.slice(1) : verdict, days?.[index], usd?.[index], tokens?.[index], details?.[index] ?? null, steps)
+    const answer = verdictOf(
+      known ? verdict.slice(1) : verdict,
+      days?.[index],
+      usd?.[index],
+      tokens?.[index],
+      details?.[index] ?? null,
+      steps
+    )
     if (answer._tag === "Admitted" && !known && request.tool !== null) {
       recent.set(pair, [...steps.slice(1 - recentCalls), { signature: request.signature, resultHash: null }])
     }
@@ -170,7 +187,14 @@ const stepOf = (signature: unknown, result: unknown): LoopStep => ({
   resultHash: typeof result === "string" ? result : null
 })
 
-const verdictOf = (tag: string, day: unknown, usd: unknown, tokens: unknown, detail: unknown, steps: ReadonlyArray<LoopStep>): Answer => {
+const verdictOf = (
+  tag: string,
+  day: unknown,
+  usd: unknown,
+  tokens: unknown,
+  detail: unknown,
+  steps: ReadonlyArray<LoopStep>
+): Answer => {
   switch (tag) {
     case "Admitted":
       return {
@@ -197,7 +221,9 @@ const verdictOf = (tag: string, day: unknown, usd: unknown, tokens: unknown, det
 const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 const amount = (value: unknown): bigint => (typeof value === "bigint" ? value : 0n)
 
-const decodeLoop = Schema.decodeUnknownSync(Schema.Struct({ count: Schema.Int, maxCalls: Schema.Int, windowSeconds: Schema.Int }))
+const decodeLoop = Schema.decodeUnknownSync(
+  Schema.Struct({ count: Schema.Int, maxCalls: Schema.Int, windowSeconds: Schema.Int })
+)
 
 const BigIntText = Schema.BigIntFromString
 const decodeShort = Schema.decodeUnknownSync(

@@ -51,11 +51,16 @@ export const make = Effect.fnUntraced(function* (options: AdmissionStoreOptions 
     deadlineMs,
     keyOf: ({ ticket }) => ticket,
     send: (root, requests) =>
-      hot.use((connection) =>
-        Effect.map(connection.queryValues(statements.admit, Sql.admitParameters(root, requests)), ([row]) =>
-          Sql.answersOf(requests, row)
-        )
-      ),
+      hot.use((connection) => {
+        const [first] = requests
+        return requests.length === 1 && first !== undefined
+          ? Effect.map(connection.queryValues(statements.admitOne, Sql.admitOneParameters(first)), ([row]) => [
+              Sql.answerOf(row)
+            ])
+          : Effect.map(connection.queryValues(statements.admit, Sql.admitParameters(root, requests)), ([row]) =>
+              Sql.answersOf(requests, row)
+            )
+      }),
     onAbandoned: (root, { ticket }, answer) => {
       if (answer === undefined || answer._tag === "Admitted") giveBack(root, ticket)
     }

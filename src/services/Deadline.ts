@@ -1,0 +1,21 @@
+import { type Duration, Effect, Fiber } from "effect"
+
+/**
+ * Bounds what a caller waits, without waiting for the work to stop: a write on a dead connection returns only when the driver
+ * gives up. What is left behind is interrupted in the background and may still take effect.
+ */
+export const within = <A, E, R, E2>(
+  self: Effect.Effect<A, E, R>,
+  duration: Duration.Duration,
+  onTimeout: () => E2
+): Effect.Effect<A, E | E2, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkDetach(self, { startImmediately: true }), (fiber) => {
+      const done = fiber.pollUnsafe()
+      if (done !== undefined) return done
+      const late = Effect.flatMap(Effect.sleep(duration), () => Effect.fail(onTimeout()))
+      return Effect.onExit(restore(Effect.raceFirst(Fiber.join(fiber), late)), () =>
+        Effect.sync(() => fiber.interruptUnsafe())
+      )
+    })
+  )
