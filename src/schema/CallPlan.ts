@@ -3,7 +3,7 @@ import type { ScopeTarget } from "./AgentScope.ts"
 import { canonicalize } from "./CanonicalJson.ts"
 import { escape } from "./Escape.ts"
 import { Identifier } from "./Identifier.ts"
-import { AgentId, type ChainId, chainOf, SessionId } from "./Ids.ts"
+import { AgentId, agentChain, type ChainId, SessionId, sessionChain } from "./Ids.ts"
 import { InvalidInput } from "./InvalidInput.ts"
 import { snapshot } from "./Json.ts"
 import { estimateInputTokens } from "./Pricing.ts"
@@ -57,7 +57,7 @@ export const planOf = (options: CallOptions, hash: (text: string) => string): Re
   if (sessionId === undefined) return invalid("sessionId")
   const target = targetOf(options)
   if (Result.isFailure(target)) return Result.fail(target.failure)
-  const chain = chainOf(agentId, sessionId)
+  const chain = sessionId === null ? agentChains(agentId) : sessionChains(sessionId)
   const common = { agentId, sessionId, chain, target: target.success, metadata: options.metadata }
   if (options.input === undefined) {
     const inputTokens = "model" in options ? (options.inputTokens ?? estimateInputTokens("")) : 0
@@ -65,7 +65,7 @@ export const planOf = (options: CallOptions, hash: (text: string) => string): Re
   }
   return Result.map(canonicalOf(options.input), (input) => ({
     ...common,
-    signature: hash(`${target.success.kind}\n${target.success.name}\n${input}`),
+    signature: hash(targetText(target.success) + input),
     inputHash: hash(input),
     inputTokens: "model" in options ? (options.inputTokens ?? estimateInputTokens(input)) : 0
   }))
@@ -97,6 +97,20 @@ const remembered = <A>(decode: (value: unknown) => Option.Option<A>) => {
   }
 }
 
+const memoised = <K extends string, A>(make: (key: K) => A) => {
+  const known = new Map<K, A>()
+  return (key: K): A => {
+    const hit = known.get(key)
+    if (hit !== undefined) return hit
+    if (known.size >= 10_000) known.clear()
+    const made = make(key)
+    known.set(key, made)
+    return made
+  }
+}
+
+const agentChains = memoised(agentChain)
+const sessionChains = memoised(sessionChain)
 const agents = remembered(Schema.decodeUnknownOption(AgentId))
 const sessions = remembered(Schema.decodeUnknownOption(SessionId))
 const names = remembered(Schema.decodeUnknownOption(Identifier(512)))
@@ -119,9 +133,10 @@ const targetOf = (options: CallOptions): Result.Result<ScopeTarget, InvalidInput
   return name === undefined ? invalid("llm") : Result.succeed({ kind: "llm", name, model })
 }
 
+const targetText = ({ kind, name }: ScopeTarget) => `${kind}\n${name}\n`
 const signatures = new Map<string, string>()
 const bareSignature = (target: ScopeTarget, hash: (text: string) => string): string => {
-  const text = `${target.kind}\n${target.name}\n`
+  const text = targetText(target)
   const hit = signatures.get(text)
   if (hit !== undefined) return hit
   if (signatures.size >= 10_000) signatures.clear()

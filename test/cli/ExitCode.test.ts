@@ -23,7 +23,14 @@ const table: ReadonlyArray<readonly [code: number, error: unknown]> = [
   [1, store("integrity")],
   [1, new DoctorFindings({ failed: 1, problem: "findings" })],
   [1, new NothingToDo({ what: "x", todo: "" })],
-  [1, new EventIdConflict({ eventId: EventId.make("00000000-0000-4000-8000-000000000000"), chain: ChainId.make("operator"), seq: 1 })],
+  [
+    1,
+    new EventIdConflict({
+      eventId: EventId.make("00000000-0000-4000-8000-000000000000"),
+      chain: ChainId.make("operator"),
+      seq: 1
+    })
+  ],
   [1, migration("refused")],
   [1, new Error("a defect")],
   [2, new UsageError({ subject: "x", problem: "y", todo: "z" })],

@@ -1,13 +1,20 @@
 import { NodeServices } from "@effect/platform-node"
-import { ConfigProvider, Context, Effect, Layer, Stdio, Stream } from "effect"
+import { ConfigProvider, Context, type Duration, Effect, Fiber, Layer, Stdio, Stream } from "effect"
 import { TestConsole } from "effect/testing"
 import { run } from "../../src/cli/Cli.ts"
+import { UsageError } from "../../src/cli/CliFailure.ts"
 import { Environment } from "../../src/cli/Environment.ts"
 import { exitCodeOfExit } from "../../src/cli/ExitCode.ts"
 import { Secrets } from "../../src/cli/Redaction.ts"
 import * as Memory from "../../src/layers/Memory.ts"
-import { UsageError } from "../../src/cli/CliFailure.ts"
+import { Audit } from "../../src/services/Audit.ts"
+import { AuditStore } from "../../src/services/AuditStore.ts"
+import { Cost } from "../../src/services/Cost.ts"
+import { CostStore } from "../../src/services/CostStore.ts"
 import * as OperatorPolicies from "../../src/services/OperatorPolicies.ts"
+import { PolicyStore } from "../../src/services/PolicyStore.ts"
+import { Presence } from "../../src/services/Presence.ts"
+import { PresenceStore } from "../../src/services/PresenceStore.ts"
 
 export interface Ran {
   readonly code: number
@@ -18,17 +25,27 @@ export interface Ran {
 export interface RunOptions {
   readonly stdin?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Interrupts a command that never ends, as Ctrl-C would. */
+  readonly until?: Duration.Input
 }
 
 /** Runs a command line in this process, with a console, an environment of variables and a set of secrets of its own. */
-export const governance = (args: ReadonlyArray<string>, options: RunOptions = {}): Effect.Effect<Ran, never, Environment> =>
+export const governance = (
+  args: ReadonlyArray<string>,
+  options: RunOptions = {}
+): Effect.Effect<Ran, never, Environment> =>
   Effect.gen(function* () {
-    const exit = yield* Effect.exit(run(args, "0.0.0-test"))
+    const running = yield* Effect.forkChild(run(args, "0.0.0-test"), { startImmediately: true })
+    if (options.until !== undefined) {
+      yield* Effect.sleep(options.until)
+      yield* Fiber.interrupt(running)
+    }
+    const exit = yield* Fiber.await(running)
     const lines = (found: ReadonlyArray<unknown>) => found.map((line) => `${line}\n`).join("")
     return {
       code: exitCodeOfExit(exit),
       out: lines(yield* TestConsole.logLines),
-      err: lines(yield* TestConsole.errorLines),
+      err: lines(yield* TestConsole.errorLines)
     }
   }).pipe(
     Effect.provide(TestConsole.layer, { local: true }),
@@ -44,7 +61,17 @@ const stdio = (stdin: string | undefined) =>
 /** All commands over one set of memory stores; the services are there too, so that a test can prepare and look. */
 export const memory = Layer.effectContext(
   Effect.gen(function* () {
-    const services = yield* Layer.build(OperatorPolicies.layer.pipe(Layer.provideMerge(Memory.layer())))
+    const built = yield* Layer.build(OperatorPolicies.layer.pipe(Layer.provideMerge(Memory.layer())))
+    const services = Context.pick(
+      Audit,
+      AuditStore,
+      Cost,
+      CostStore,
+      OperatorPolicies.OperatorPolicies,
+      PolicyStore,
+      Presence,
+      PresenceStore
+    )(built)
     const all = () => Layer.succeedContext(services)
     const none = new UsageError({ subject: "memory", problem: "has no owner", todo: "" })
     const environment = Environment.of({

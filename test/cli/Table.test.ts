@@ -16,7 +16,9 @@ const widths = (text: string) => text.split("\n").map((line) => CliOutput.displa
 describe("tables", () => {
   it("align by the cells that a terminal draws, wide characters included", () => {
     const lines = table(columns, rows).split("\n")
-    const starts = lines.map((line, i) => CliOutput.displayWidth(line.slice(0, line.indexOf(["TEXT", "short", "a very"][i]!))))
+    const starts = lines.map((line, i) =>
+      CliOutput.displayWidth(line.slice(0, line.indexOf(["TEXT", "short", "a very"][i]!)))
+    )
     assert.strictEqual(new Set(starts).size, 1)
   })
 

@@ -3,7 +3,8 @@ import { terminalJson, terminalText } from "../../src/schema/TerminalText.ts"
 import { naughtyStrings } from "../schema/Vectors.ts"
 
 /** What a terminal would obey, or a reader would not see. */
-const dangerous = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/u
+const dangerous =
+  /[\p{Cc}\p{Cs}\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/u
 
 const attacks: ReadonlyArray<readonly [name: string, text: string]> = [
   ["colour", "\u001b[31mred\u001b[0m"],
@@ -13,7 +14,7 @@ const attacks: ReadonlyArray<readonly [name: string, text: string]> = [
   ["clipboard (OSC 52)", "\u001b]52;c;cm0gLXJmIC8=\u0007"],
   ["C1 control sequence", "\u009b31mred"],
   ["C1 operating system command", "\u009d0;pwned\u009c"],
-  ["device control (DCS)", "\u001bP$q\"p\u001b\\"],
+  ["device control (DCS)", '\u001bP$q"p\u001b\\'],
   ["backspaces", "ok\b\bno"],
   ["carriage return", "denied\rgranted"],
   ["line break", "a\nlevel=info granted"],

@@ -1,0 +1,38 @@
+import { Effect, Layer } from "effect"
+import { CliConfig, Command, GlobalFlag } from "effect/cli"
+import { agents } from "./commands/agents.ts"
+import { budget } from "./commands/budget.ts"
+import { demo } from "./commands/demo.ts"
+import { doctor } from "./commands/doctor.ts"
+import { emit } from "./commands/emit.ts"
+import { halt } from "./commands/halt.ts"
+import { migrate } from "./commands/migrate.ts"
+import { policy } from "./commands/policy.ts"
+import { replay } from "./commands/replay.ts"
+import { resume } from "./commands/resume.ts"
+import { tail } from "./commands/tail.ts"
+import { verify } from "./commands/verify.ts"
+import { tell } from "./Failure.ts"
+import * as Log from "./Log.ts"
+import * as Presenter from "./Presenter.ts"
+import { governance } from "./Root.ts"
+
+/** Every command. */
+export const cli = governance.pipe(
+  Command.withSubcommands([
+    { group: "Start", commands: [demo, migrate, doctor] },
+    { group: "Agents", commands: [agents, halt, resume, budget, policy] },
+    { group: "Evidence", commands: [verify, tail, emit, replay] }
+  ])
+)
+
+/** Runs one command line: its answer, and one line on standard error for whatever goes wrong. Needs an `Environment`. */
+export const run = (args: ReadonlyArray<string>, version: string) =>
+  Command.runWith(cli, { version })(args).pipe(
+    Effect.tapCause(tell),
+    Effect.provide(Layer.mergeAll(Presenter.layer, Log.layer, builtIns))
+  )
+
+const builtIns = Layer.succeed(CliConfig.CliConfig, {
+  builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
+})

@@ -1,0 +1,78 @@
+import type { PgClient } from "@effect/sql-pg"
+import { Context, Effect, type FileSystem, type Layer, type Stdio } from "effect"
+import type { SqlClient } from "effect/sql"
+import type { EmbeddedPostgresError } from "../layers/Embedded.ts"
+import type { MigrationError } from "../layers/postgres/Migrations.ts"
+import type { ConfigurationError } from "../schema/ConfigurationError.ts"
+import type { Finding } from "../schema/Finding.ts"
+import type { StoreError } from "../schema/StoreError.ts"
+import type { Audit } from "../services/Audit.ts"
+import type { AuditStore } from "../services/AuditStore.ts"
+import type { CostStore } from "../services/CostStore.ts"
+import type { OperatorPolicies } from "../services/OperatorPolicies.ts"
+import type { PolicyStore } from "../services/PolicyStore.ts"
+import type { Presence } from "../services/Presence.ts"
+import type { PresenceStore } from "../services/PresenceStore.ts"
+import type { UsageError } from "./CliFailure.ts"
+import { governance, type SharedFlags } from "./Root.ts"
+import { saidBy } from "./Said.ts"
+
+/** What a command can work with, made from the flags it was given. The live one is `LiveEnvironment`; tests give memory stores. */
+export class Environment extends Context.Service<
+  Environment,
+  {
+    /** The stores: for commands that only read, which need no secret. */
+    readonly stores: (flags: SharedFlags) => Layer.Layer<Stores, EnvironmentError, Platform>
+    /** The services that write evidence. Fails without an audit secret, since their rows could not be proved later (DEC-18). */
+    readonly services: (flags: SharedFlags) => Layer.Layer<Services, EnvironmentError, Platform>
+    /** The log for verifying and following: without a secret too, and then it says that authorship was not checked. */
+    readonly reader: (flags: SharedFlags) => Layer.Layer<Audit | AuditStore, EnvironmentError, Platform>
+    /** A connection with the rights of the owner, for migrations, and the runtime role that they are to serve. */
+    readonly owner: (
+      flags: SharedFlags
+    ) => Layer.Layer<SqlClient.SqlClient | PgClient.PgClient | RuntimeRole, EnvironmentError, Platform>
+    /** Everything that can be looked at, from the configuration to the disk. Fails when the database does not answer. */
+    readonly examine: (flags: SharedFlags) => Effect.Effect<Examination, never, Platform>
+  }
+>()("effect-governance/cli/Environment") {}
+
+export type Stores = CostStore | PolicyStore | PresenceStore
+export type Services = Stores | Audit | AuditStore | Presence | OperatorPolicies
+export type EnvironmentError = ConfigurationError | EmbeddedPostgresError | MigrationError | StoreError | UsageError
+
+/** Files and standard input: where a connection string may come from. */
+export type Platform = FileSystem.FileSystem | Stdio.Stdio
+
+/** The role that programs connect as, when the environment knows one. */
+export class RuntimeRole extends Context.Service<RuntimeRole, { readonly name: string | undefined }>()(
+  "effect-governance/cli/RuntimeRole"
+) {}
+
+/** What was found, and what kept us from finding more. */
+export interface Examination {
+  readonly findings: ReadonlyArray<Finding>
+  readonly stoppedBy: EnvironmentError | null
+}
+
+/** Runs a handler in a room of the environment that the flags of its command line describe. */
+const inRoom =
+  <Provided>(
+    layerOf: (
+      environment: Environment["Service"],
+      flags: SharedFlags
+    ) => Layer.Layer<Provided, EnvironmentError, Platform>
+  ) =>
+  <A, E, R>(self: Effect.Effect<A, E, R>) =>
+    Effect.gen(function* () {
+      const flags = yield* governance
+      const environment = yield* Environment
+      return yield* Effect.tapError(Effect.provide(self, layerOf(environment, flags), { local: true }), explain)
+    })
+
+/** What the driver said, for whoever asks for it with `--log-level debug`: it may name hosts, tables and statements (ERR-16). */
+const explain = (error: unknown) => Effect.logDebug(`failed: ${saidBy(error) ?? "nothing more is known"}`)
+
+export const withStores = inRoom((environment, flags) => environment.stores(flags))
+export const withServices = inRoom((environment, flags) => environment.services(flags))
+export const withReader = inRoom((environment, flags) => environment.reader(flags))
+export const withOwner = inRoom((environment, flags) => environment.owner(flags))

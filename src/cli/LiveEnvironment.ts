@@ -1,0 +1,73 @@
+import { Effect, Layer } from "effect"
+import * as AuditStore from "../layers/postgres/AuditStore.ts"
+import * as CostStore from "../layers/postgres/CostStore.ts"
+import * as PolicyStore from "../layers/postgres/PolicyStore.ts"
+import * as PresenceStore from "../layers/postgres/PresenceStore.ts"
+import * as Signal from "../layers/postgres/Signal.ts"
+import * as StoreTransaction from "../layers/postgres/StoreTransaction.ts"
+import * as Audit from "../services/Audit.ts"
+import * as AuditFallback from "../services/AuditFallback.ts"
+import * as ChainKeys from "../services/ChainKeys.ts"
+import * as Halts from "../services/Halts.ts"
+import * as Lineages from "../services/Lineages.ts"
+import * as OperatorPolicies from "../services/OperatorPolicies.ts"
+import * as Presence from "../services/Presence.ts"
+import * as Settings from "../services/Settings.ts"
+import { Environment, RuntimeRole } from "./Environment.ts"
+import { examine } from "./Examine.ts"
+import * as Place from "./Place.ts"
+
+/** A command on a real database. A lean wiring of the same services: no sweep, no policies in memory, no prices. */
+export const layer = Layer.succeed(
+  Environment,
+  Environment.of({
+    stores: (flags) => stores.pipe(Layer.provide(database), Layer.provide(Place.layer(flags))),
+    reader: (flags) => reader.pipe(Layer.provide(database), Layer.provide(settings), Layer.provide(Place.layer(flags))),
+    services: (flags) =>
+      services.pipe(Layer.provide(database), Layer.provide(settings), Layer.provide(Place.layer(flags))),
+    owner: (flags) =>
+      Layer.unwrap(
+        Effect.map(Place.Place, (place) =>
+          Layer.merge(Place.ownerClient(place), Layer.succeed(RuntimeRole, RuntimeRole.of({ name: place.appRole })))
+        )
+      ).pipe(Layer.provide(Place.layerBare(flags))),
+    examine
+  })
+)
+
+const database = Layer.unwrap(Effect.map(Place.Place, Place.database))
+
+const settings = Layer.unwrap(
+  Effect.map(Place.Place, ({ appUrl, auditSecret, schema }) =>
+    Settings.layer({ databaseUrl: appUrl, schema, auditSecret: auditSecret ?? undefined })
+  )
+)
+
+const stores = Layer.mergeAll(CostStore.layer, PolicyStore.layer, PresenceStore.layer)
+
+/** The secret when there is one; else a key that fits no row, so that what needs a secret counts as not judged. */
+const readingKeys = Layer.unwrap(
+  Effect.map(Settings.Settings, ({ auditSecret, historicSecrets }) =>
+    auditSecret === null
+      ? ChainKeys.layerMemory
+      : ChainKeys.layer({ secret: auditSecret, historic: historicSecrets, ephemeralAllowed: false })
+  )
+)
+
+const writingKeys = Layer.unwrap(
+  Effect.map(Settings.Settings, ({ auditSecret, historicSecrets }) =>
+    ChainKeys.layer({ secret: auditSecret, historic: historicSecrets, ephemeralAllowed: false })
+  )
+)
+
+const audit = Audit.layer.pipe(Layer.provideMerge(AuditStore.layer), Layer.provide(AuditFallback.layerMemory))
+
+const reader = audit.pipe(Layer.provide(readingKeys))
+
+const services = Layer.mergeAll(Presence.layer, OperatorPolicies.layer).pipe(
+  Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer)),
+  Layer.provideMerge(audit),
+  Layer.provideMerge(stores),
+  Layer.provide(Layer.mergeAll(StoreTransaction.layer, Signal.layer)),
+  Layer.provide(writingKeys)
+)

@@ -1,0 +1,114 @@
+import { Clock, Effect, Option } from "effect"
+import { CliError, Command, Flag } from "effect/cli"
+import { ChainIntegrityError } from "../../schema/AuditError.ts"
+import type { ChainReport } from "../../schema/ChainReport.ts"
+import { sessionChain } from "../../schema/Ids.ts"
+import { terminalText } from "../../schema/TerminalText.ts"
+import { Audit } from "../../services/Audit.ts"
+import { counted, Tampered, Unverifiable } from "../CliFailure.ts"
+import { withReader } from "../Environment.ts"
+import { chainIdOf, session, sessionIdOf } from "../Names.ts"
+import { answer, progress } from "../Output.ts"
+import { table } from "../Table.ts"
+
+/** Walks the chains and reports every break. Exit 0: clean; 1: tampered; 4: something that would prove it is missing (L-06). */
+export const verify = Command.make("verify", {
+  session,
+  chain: Flag.String("chain").pipe(
+    Flag.withMetavar("name"),
+    Flag.withDescription("Only this chain: session:<id>, agent:<id> or operator"),
+    Flag.optional
+  )
+}).pipe(
+  Command.withDescription("Check that no row of the audit log was changed, removed, reordered or forged."),
+  Command.withExamples([
+    { command: "governance verify", description: "Every chain" },
+    { command: "governance verify --session order-4711", description: "One session" },
+    {
+      command: "governance verify --json | jq .breaks",
+      description: "For programs; the exit code says it too: 0, 1 or 4"
+    }
+  ]),
+  Command.validate(({ chain, session }) =>
+    Option.isSome(chain) && Option.isSome(session)
+      ? Effect.fail(
+          new CliError.ValidationError({ message: "--session and --chain both choose what is verified: give one" })
+        )
+      : Effect.void
+  ),
+  Command.withHandler(
+    Effect.fnUntraced(function* (input) {
+      const only = Option.isSome(input.session)
+        ? sessionChain(yield* sessionIdOf(input.session.value))
+        : Option.isSome(input.chain)
+          ? yield* chainIdOf(input.chain.value)
+          : undefined
+      const report = yield* walk(only)
+      yield* answer(report, (width) => text(report, width))
+      yield* conclude(report, only)
+    }, withReader)
+  )
+)
+
+const walk = Effect.fnUntraced(function* (chain: string | undefined) {
+  const audit = yield* Audit
+  const line = yield* progress
+  let shownAt = 0
+  const onProgress = Effect.fnUntraced(function* (rows: number) {
+    const now = yield* Clock.currentTimeMillis
+    if (now - shownAt < 200) return
+    shownAt = now
+    yield* line.show(`verifying: ${rows} rows`)
+  })
+  return yield* Effect.ensuring(audit.report({ onProgress, ...(chain === undefined ? {} : { chain }) }), line.clear)
+})
+
+const text = (report: ChainReport, width: number | undefined): string => {
+  const bad = report.chains.filter(({ verdict }) => verdict !== "ok")
+  const lines = [
+    ...(bad.length === 0 ? [] : [table(columns, bad, width), ""]),
+    ...report.breaks.map((found) => terminalText(new ChainIntegrityError(found).message)),
+    ...(report.breaks.length === 0 ? [] : [""]),
+    `${verdicts[report.verdict]}: ${counted(report.rows, "row")} in ${counted(report.chains.length, "chain")}, ${counted(report.breaks.length, "break")}`,
+    ...(report.authenticated
+      ? []
+      : ["Who wrote the rows was not checked: GOVERNANCE_AUDIT_SECRET is not set. Texts, hashes and links were."]),
+    ...report.unresolvedKeyIds.map((id) => `unknown key ${terminalText(id)}`),
+    ...report.unresolvedSigners.map((signer) => `unknown signer ${terminalText(signer)}`)
+  ]
+  return lines.join("\n")
+}
+
+const columns = [
+  { title: "CHAIN", keep: true, value: (row: ChainReport["chains"][number]) => row.chain },
+  { title: "ROWS", right: true, keep: true, value: (row: ChainReport["chains"][number]) => String(row.rows) },
+  { title: "NOT JUDGED", right: true, keep: true, value: (row: ChainReport["chains"][number]) => String(row.unjudged) },
+  { title: "VERDICT", keep: true, value: (row: ChainReport["chains"][number]) => row.verdict }
+]
+
+const verdicts = { ok: "ok", tampered: "TAMPERED", unverifiable: "NOT VERIFIED" } as const
+
+const conclude = Effect.fnUntraced(function* (report: ChainReport, chain: string | undefined) {
+  if (report.verdict === "tampered") {
+    const chains = new Set(report.breaks.map((found) => found.chain)).size
+    return yield* new Tampered({ breaks: report.breaks.length, chains })
+  }
+  if (chain !== undefined && report.rows === 0) {
+    return yield* new Unverifiable({
+      what: `${chain} has no rows here`,
+      todo: "Check the name with `governance tail --since 1d`; if the chain should exist, its rows were deleted."
+    })
+  }
+  if (report.verdict === "unverifiable") {
+    return yield* new Unverifiable({
+      what: "rows were sealed with keys that are not here",
+      todo: "Give the rotated-out secrets as GOVERNANCE_CHAIN_KEY_<fingerprint>, and the current one as GOVERNANCE_AUDIT_SECRET."
+    })
+  }
+  if (!report.authenticated && report.rows > 0) {
+    return yield* new Unverifiable({
+      what: "without the audit secret nobody can tell who wrote the rows",
+      todo: "Set GOVERNANCE_AUDIT_SECRET and verify again."
+    })
+  }
+})
