@@ -13,7 +13,6 @@ import {
   operatorChain,
   SessionId,
   sessionChain,
-  TicketId,
   TicketId
 } from "../../src/schema/Ids.ts"
 import { random, Seed } from "./JsonArbitrary.ts"
