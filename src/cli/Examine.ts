@@ -1,5 +1,6 @@
 import { Clock, Effect, FileSystem, Layer, Option, Redacted, Result } from "effect"
 import { SqlClient } from "effect/sql"
+import { defaultDirectory } from "../layers/JsonlFallback.ts"
 import * as AdmissionStore from "../layers/postgres/AdmissionStore.ts"
 import { examine as examineSchema } from "../layers/postgres/Doctor.ts"
 import { toStoreError } from "../layers/postgres/SqlFailure.ts"
@@ -9,7 +10,6 @@ import { AdmissionStore as Admissions } from "../services/AdmissionStore.ts"
 import * as Settings from "../services/Settings.ts"
 import { counted } from "./CliFailure.ts"
 import type { EnvironmentError, Examination } from "./Environment.ts"
-import { fallbackDirectory } from "./FallbackDirectory.ts"
 import * as Place from "./Place.ts"
 import type { SharedFlags } from "./Root.ts"
 import { saidBy } from "./Said.ts"
@@ -110,7 +110,7 @@ const clockFinding = Effect.gen(function* () {
 /** Events that a process could not store and left on this machine's disk; a live process keeps its own there too. */
 const leftovers = Effect.gen(function* () {
   const files = yield* FileSystem.FileSystem
-  const directory = fallbackDirectory()
+  const directory = defaultDirectory()
   const names = yield* Effect.orElseSucceed(files.readDirectory(directory), () => [])
   const spooled = names.filter((name) => /^audit\..+\.jsonl$/.test(name)).length
   return spooled === 0

@@ -1,5 +1,6 @@
 // Whether another process lives, and where temporary files belong, only the operating system can say.
 import { hostname, tmpdir, userInfo } from "node:os"
+import { join } from "node:path"
 import { Clock, Effect, Exit, FileSystem, Layer, Option, Path, Result, Scope, Semaphore } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
@@ -8,6 +9,9 @@ import type { AuditDraft } from "../schema/Envelope.ts"
 import { draftText, footerText, headerText, lineText, macInput, readSpool, spoolLabel } from "../schema/SpoolText.ts"
 import { AuditFallback, makeMemory, type ReplaySink } from "../services/AuditFallback.ts"
 import { ChainKeys } from "../services/ChainKeys.ts"
+
+/** Where events wait unless a program chose another place (OQ-14). */
+export const defaultDirectory = () => join(tmpdir(), `effect-governance-${userInfo().username}`)
 
 export interface JsonlFallbackOptions {
   /** Default: a directory of this user's below the operating system's temporary one. Made with mode 0700. */
@@ -30,7 +34,7 @@ export const make = Effect.fnUntraced(function* (options: JsonlFallbackOptions =
   const random = yield* SecureRandom.SecureRandom
   const memory = makeMemory()
   const one = Semaphore.makeUnsafe(1)
-  const directory = options.directory ?? path.join(tmpdir(), `effect-governance-${userInfo().username}`)
+  const directory = options.directory ?? defaultDirectory()
   // A directory that was chosen for us may be read by others, since the files may not; the one we make is ours alone.
   const forbidden = options.directory == null ? 0o077 : 0o022
   const maxFileBytes = options.maxFileBytes ?? 50_000_000

@@ -1,9 +1,10 @@
-import { DateTime, Option } from "effect"
+import { Option } from "effect"
 import { Hex } from "effect/encoding"
 import type { ChainBreak, ChainProblem } from "./ChainReport.ts"
 import type { AuditDraft, ChainHead, ChainRow } from "./Envelope.ts"
 import { parseEnvelope } from "./EnvelopeText.ts"
 import type { ChainId, KeyId } from "./Ids.ts"
+import { isoOf } from "./Instant.ts"
 
 /** What stands before the canonical text in each of its three proofs, so that one can never be taken for another (A-11). */
 export const labels = {
@@ -115,20 +116,33 @@ export const sameBytes = (left: Uint8Array, right: Uint8Array): boolean => {
   return difference === 0
 }
 
-/** ISO 8601 in UTC with milliseconds, as the envelope holds it. */
-export const isoOf = (ms: number): string => DateTime.formatIso(DateTime.makeUnsafe(ms))
-
 const sameNullable = (left: Uint8Array | null, right: Uint8Array | null) =>
   left === null || right === null ? left === right : sameBytes(left, right)
 
 // Identifiers are well formed once decoded, and for well-formed strings JSON.stringify is what RFC 8785 prescribes.
 const text = (value: string | null) => (value === null ? "null" : JSON.stringify(value))
 
-const start = (agent: string, at: string, chain: ChainId, id: string) =>
-  `{"agent":${JSON.stringify(agent)},"at":"${at}","chain":${JSON.stringify(chain)},"id":${JSON.stringify(id)},"inputHash":`
+/** The rows of a chain repeat their names: what was rendered last is most often wanted next. */
+const repeated = (render: (value: string | null) => string) => {
+  let last: string | null | undefined
+  let rendered = ""
+  return (value: string | null): string => {
+    if (value !== last) {
+      last = value
+      rendered = render(value)
+    }
+    return rendered
+  }
+}
+const agentText = repeated(text)
+const chainText = repeated(text)
+const sessionText = repeated(text)
+const keyText = repeated(text)
 
-const middle = (keyId: string, kind: string) =>
-  `,"keyId":${JSON.stringify(keyId)},"kind":${JSON.stringify(kind)},"metadata":`
+const start = (agent: string, at: string, chain: ChainId, id: string) =>
+  `{"agent":${agentText(agent)},"at":"${at}","chain":${chainText(chain)},"id":${JSON.stringify(id)},"inputHash":`
+
+const middle = (keyId: string, kind: string) => `,"keyId":${keyText(keyId)},"kind":${JSON.stringify(kind)},"metadata":`
 
 const end = (
   parent: string | null,
@@ -138,7 +152,7 @@ const end = (
   signer: string | null
 ) =>
   `,"parent":${text(parent)},"prev":${prev === null ? "null" : `"${Hex.encode(prev)}"`},"seq":${seq},` +
-  `"session":${text(session)},"signer":${text(signer)},"v":1}`
+  `"session":${sessionText(session)},"signer":${text(signer)},"v":1}`
 
 const maxInstant = 8.64e15
 const quote = 0x22

@@ -17,7 +17,7 @@ export const tail =
       Effect.gen(function* () {
         const cursors = new Map<ChainId, number>()
         let comparedMs = yield* Clock.currentTimeMillis
-        let lookedMs = comparedMs
+        let lookedMs = options.sinceMs ?? comparedMs
         for (const head of yield* allHeads(store)) cursors.set(head.chain, head.seq)
         if (options.sinceMs !== undefined) yield* rewind(store, cursors, options.sinceMs)
 

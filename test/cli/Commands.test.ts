@@ -169,6 +169,14 @@ describe("governance", () => {
         })
     )
 
+    it.effect("a narrow terminal clips what a policy says, never whose it is", () =>
+      Effect.gen(function* () {
+        const { out } = yield* governance(["policy", "show"], { terminal: [] })
+        assert.isTrue(out.split("\n").every((line) => line.length <= 80))
+        assert.match(out, /clerk +scope +operator +1 +\{.*…/)
+      })
+    )
+
     it.effect("what show prints as JSON can be applied again", () =>
       Effect.gen(function* () {
         const shown = JSON.parse((yield* governance(["policy", "show", "--json"])).out)
@@ -296,11 +304,27 @@ describe("governance", () => {
       })
     )
 
+    it.effect("verify shows how far it is on a terminal, clears that line, and shows nothing of it elsewhere", () =>
+      Effect.gen(function* () {
+        yield* TestClock.adjust("1 hour")
+        const terminal: Array<string> = []
+        const ran = yield* governance(["verify"], { terminal })
+        assert.match(terminal[0]!, /^\rverifying: \d+ rows/)
+        assert.strictEqual(terminal.at(-1), "\r\u001b[K")
+        assert.notInclude(ran.out + ran.err, "verifying")
+      })
+    )
+
     it.effect("verify does not call a session ok that has no rows: 4 (L-06)", () =>
       Effect.gen(function* () {
         const ran = yield* governance(["verify", "--session", "q4"])
         assert.strictEqual(ran.code, 4)
         assert.include(ran.err, "session:q4 has no rows")
+        assert.include(ran.out, "NOT VERIFIED")
+        assert.strictEqual(
+          JSON.parse((yield* governance(["verify", "--chain", "operator", "--json"])).out).verdict,
+          "unverifiable"
+        )
       })
     )
 
@@ -322,6 +346,19 @@ describe("governance", () => {
         )
         yield* TestClock.adjust("2 seconds")
         assert.deepStrictEqual(yield* Fiber.join(running), { code: 130, out: "", err: "" })
+      })
+    )
+
+    it.effect("tail --since begins in the past (CLI-03)", () =>
+      Effect.gen(function* () {
+        yield* TestClock.adjust("30 minutes")
+        const following = yield* Effect.forkChild(
+          governance(["tail", "--since", "30d", "--session", "q3", "--json"], { until: "3 seconds" })
+        )
+        yield* TestClock.adjust("1 second")
+        yield* TestClock.adjust("2 seconds")
+        const { out } = yield* Fiber.join(following)
+        assert.deepInclude(JSON.parse(out), { kind: "report.made", sessionId: "q3", seq: 1 })
       })
     )
 

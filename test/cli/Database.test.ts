@@ -255,13 +255,13 @@ describe("governance on Postgres", () => {
         for (const url of [
           "postgres://bob:canary@h/app",
           "postgres://bob@h/app?password=canary",
-          "postgres://bob:can/ary@h/app",
+          "postgres://bob:canary/x@h/app",
           "postgresql+asyncpg://b:canary@h/a"
         ]) {
           const ran = yield* governance(["agents", "--database-url", url])
           assert.strictEqual(ran.code, 2)
           assert.include(ran.err, "env:NAME")
-          assert.notMatch(ran.err, /can\/?ary/)
+          assert.notMatch(ran.err, /canary/)
         }
       })
     )

@@ -1,5 +1,5 @@
 import { NodeServices } from "@effect/platform-node"
-import { ConfigProvider, Context, type Duration, Effect, Fiber, Layer, Stdio, Stream } from "effect"
+import { ConfigProvider, Context, type Duration, Effect, Fiber, Layer, Sink, Stdio, Stream, Terminal } from "effect"
 import { TestConsole } from "effect/testing"
 import { run } from "../../src/cli/Cli.ts"
 import { UsageError } from "../../src/cli/CliFailure.ts"
@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Interrupts a command that never ends, as Ctrl-C would. */
   readonly until?: Duration.Input
+  /** Makes standard output and error a terminal of 80 columns; what is drawn on standard error comes here. */
+  readonly terminal?: Array<string>
 }
 
 /** Runs a command line in this process, with a console, an environment of variables and a set of secrets of its own. */
@@ -49,14 +51,35 @@ export const governance = (
     }
   }).pipe(
     Effect.provide(TestConsole.layer, { local: true }),
-    Effect.provide(stdio(options.stdin)),
+    Effect.provide(stdio(options)),
     Effect.provide(NodeServices.layer),
     Effect.provideService(Secrets, new Set<string>()),
     Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { ...options.env } }))
   )
 
-const stdio = (stdin: string | undefined) =>
-  Stdio.layerTest({ stdin: stdin === undefined ? Stream.empty : Stream.make(new TextEncoder().encode(stdin)) })
+const stdio = ({ stdin, terminal }: RunOptions) => {
+  const draw = (part: string | Uint8Array) => Effect.sync(() => void terminal?.push(String(part)))
+  return Layer.merge(
+    Stdio.layerTest({
+      stdin: stdin === undefined ? Stream.empty : Stream.make(new TextEncoder().encode(stdin)),
+      stdoutIsTerminal: Effect.succeed(terminal !== undefined),
+      stderrIsTerminal: Effect.succeed(terminal !== undefined),
+      stderr: () => Sink.forEach(draw)
+    }),
+    terminal === undefined ? Layer.empty : Layer.effect(Terminal.Terminal, narrow)
+  )
+}
+
+const narrow = Effect.succeed(
+  Terminal.make({
+    columns: Effect.succeed(80),
+    rows: Effect.succeed(24),
+    size: Effect.die("unused"),
+    readInput: Effect.die("unused"),
+    readLine: Effect.die("unused"),
+    display: () => Effect.void
+  })
+)
 
 /** All commands over one set of memory stores; the services are there too, so that a test can prepare and look. */
 export const memory = Layer.effectContext(

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { Identifier, linearNfc, normaliseIdentifier } from "../../src/schema/Identifier.ts"

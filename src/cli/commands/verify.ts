@@ -43,7 +43,10 @@ export const verify = Command.make("verify", {
         : Option.isSome(input.chain)
           ? yield* chainIdOf(input.chain.value)
           : undefined
-      const report = yield* walk(only)
+      const found = yield* walk(only)
+      // A chain that was asked for and is not there proves nothing, least of all that nobody deleted it.
+      const nothing = only !== undefined && found.rows === 0 && found.verdict === "ok"
+      const report: ChainReport = nothing ? { ...found, verdict: "unverifiable" } : found
       yield* answer(report, (width) => text(report, width))
       yield* conclude(report, only)
     }, withReader)

@@ -3,6 +3,7 @@ import { Clock, Effect, Layer } from "effect"
 import type { Admission, Verdict } from "../../schema/Call.ts"
 import type { CapState } from "../../schema/Cost.ts"
 import { type Counter, capStates, hold, holding, isNothing, nothing } from "../../schema/Counters.ts"
+import type { LoopStep } from "../../schema/Loop.ts"
 import { StoreError } from "../../schema/StoreError.ts"
 import { AdmissionStore } from "../../services/AdmissionStore.ts"
 import { countCall } from "./LoopWindow.ts"
@@ -115,10 +116,12 @@ const decide = (state: MemoryStateData, agent: AgentState, request: Admission, n
     heldUsd: nano(fit.amount.usd),
     heldTokens: fit.amount.tokens,
     day,
-    recent: session.recent,
+    recent: policy?.progress === undefined ? noSteps : session.recent,
     loop
   }
-  const step = request.tool === null ? null : { signature: request.signature, resultHash: null }
+  // Three copies of the list for each call: only where somebody looks at it.
+  const step =
+    request.tool === null || policy?.progress === undefined ? null : { signature: request.signature, resultHash: null }
   if (step !== null) session.recent = [...session.recent.slice(1 - recentCalls), step]
   state.open.set(request.ticket, {
     request,
@@ -141,6 +144,7 @@ const decide = (state: MemoryStateData, agent: AgentState, request: Admission, n
 
 const isHalted = (agent: AgentState) => agent.halt !== null
 const noCaps: Array<CapState> = []
+const noSteps: ReadonlyArray<LoopStep> = []
 
 /** A refused ticket is remembered too: a retry of it MUST meet the same answer. */
 const refuseTicket = (

@@ -26,7 +26,7 @@ export interface MemoryLimits {
 export const defaultLimits: MemoryLimits = {
   agents: 100_000,
   sessions: 100_000,
-  settledTickets: 65_536,
+  settledTickets: 8_192,
   toolsPerSession: 256
 }
 
