@@ -1,10 +1,14 @@
 import { NodeServices } from "@effect/platform-node"
+import { PgClient } from "@effect/sql-pg"
 import { Duration, Effect, Layer } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
+import * as Embedded from "./Embedded.ts"
+import { APP_ROLE } from "./embedded/ConnectionFile.ts"
+import { keptSecret } from "./embedded/KeptSecret.ts"
 import * as Governance from "./Governance.ts"
 import * as JsonlFallback from "./JsonlFallback.ts"
 import * as AdmissionStore from "./postgres/AdmissionStore.ts"
@@ -95,6 +99,25 @@ export const layer = (options: Settings.GovernanceOptions = {}) => over(layerDat
 
 /** The same beside the application's own `PgClient`. */
 export const layerShared = (options: Settings.GovernanceOptions = {}) => over(layerDatabaseShared, options)
+
+/**
+ * All of governance on the PostgreSQL that comes along, kept in `dataDir` (default `./.governance`), migrated, with an audit
+ * secret beside its data unless one is given (DEC-18). Several processes may open it at once.
+ */
+export const layerEmbedded = ({
+  dataDir,
+  ...options
+}: Settings.GovernanceOptions & { readonly dataDir?: string } = {}) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const server = yield* Embedded.EmbeddedPostgres
+      const owner = PgClient.layer({ url: server.ownerUrl, maxConnections: 1, transformJson: false })
+      const target = { appRole: APP_ROLE, ...(options.schema === undefined ? {} : { schema: options.schema }) }
+      yield* Effect.scoped(Effect.provide(migrate(target), owner, { local: true }))
+      const { secret } = yield* keptSecret(server.dataDir)
+      return layer({ auditSecret: secret, ...options, databaseUrl: server.appUrl })
+    })
+  ).pipe(Layer.provideMerge(Embedded.layer(dataDir === undefined ? {} : { dataDir })))
 
 /** Brings the schema to this version before anything else uses it; needs the owner's connection as `SqlClient`. */
 export const layerMigrations = (options?: Parameters<typeof migrate>[0]) => Layer.effectDiscard(migrate(options))

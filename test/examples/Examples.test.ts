@@ -1,0 +1,28 @@
+import { execFileSync } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+
+const root = join(import.meta.dirname, "../..")
+
+const run = (program: string, ...args: ReadonlyArray<string>) =>
+  execFileSync(process.execPath, ["--conditions=effect-governance-source", join("examples", program), ...args], {
+    cwd: root,
+    encoding: "utf8"
+  })
+
+describe("examples", () => {
+  it("shared-budget.ts lets two of three calls through, and none when it runs again on the same data (BEY-01, DEC-18)", () => {
+    const directory = mkdtempSync(join(tmpdir(), "governance-example-"))
+    try {
+      const first = run("shared-budget.ts", join(directory, "data"))
+      assert.strictEqual(first.match(/ ran$/gm)?.length, 2)
+      assert.include(first, "its daily budget has $2.00 of $10.00 left")
+      const second = run("shared-budget.ts", join(directory, "data"))
+      assert.strictEqual(second.match(/was stopped/g)?.length, 3)
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
+  })
+})
