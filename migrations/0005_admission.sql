@@ -31,10 +31,10 @@ CREATE TABLE {{schema}}.governance_tickets (
   PRIMARY KEY (root, ticket)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
--- The last calls of a session, for the detection of repetition.
-CREATE INDEX governance_tickets_recent ON {{schema}}.governance_tickets (root, agent, session, opened_at)
-  WHERE tool IS NOT NULL AND state IN ('open', 'spent', 'orphaned');
-CREATE INDEX governance_tickets_open ON {{schema}}.governance_tickets (expires_at) WHERE state = 'open';
+-- The last calls of a session, for the detection of repetition. Predicates are evaluated at every write: a test for null is
+-- the cheapest there is, and a ticket is open as long as it has no settled_at.
+CREATE INDEX governance_tickets_recent ON {{schema}}.governance_tickets (root, agent, session, opened_at) WHERE tool IS NOT NULL;
+CREATE INDEX governance_tickets_open ON {{schema}}.governance_tickets (expires_at) WHERE settled_at IS NULL;
 CREATE INDEX governance_tickets_settled ON {{schema}}.governance_tickets (settled_at) WHERE settled_at IS NOT NULL;
 
 -- Admits many calls of one tree. p_agents and p_sessions are the distinct pairs of the batch, p_windows (a pair) and p_tools
@@ -209,34 +209,41 @@ BEGIN
     END IF;
   END LOOP;
 
-  -- Before this batch's own rows are there: the client adds those, in order.
-  SELECT array_agg(q.nr), array_agg(q.signature), array_agg(q.result_hash)
-    INTO recent_of, recent_signatures, recent_results
-    FROM (
-      SELECT g.nr::int AS nr, t.signature, t.result_hash
-        FROM unnest(p_agents, p_sessions) WITH ORDINALITY AS g(agent, session, nr)
-       CROSS JOIN LATERAL (
-         SELECT t.signature, t.result_hash, t.opened_at FROM {{schema}}.governance_tickets t
-          WHERE t.root = p_root AND t.agent = g.agent AND t.session = g.session
-            AND t.tool IS NOT NULL AND t.state IN ('open', 'spent', 'orphaned')
-          ORDER BY t.opened_at DESC LIMIT 32) t
-       ORDER BY g.nr, t.opened_at
-    ) q;
-  IF v_known THEN
-    SELECT recent_of || array_agg(q.nr), recent_signatures || array_agg(q.signature), recent_results || array_agg(q.result_hash)
+  -- Only where somebody looks at them: a tool, and a policy with progress. Before this batch's own rows are there: the client
+  -- adds those, in order.
+  IF cardinality(p_tools) > 0 THEN
+    SELECT array_agg(q.nr), array_agg(q.signature), array_agg(q.result_hash)
       INTO recent_of, recent_signatures, recent_results
       FROM (
-        SELECT - g.nr::int AS nr, t.signature, t.result_hash
-          FROM unnest(p_tickets) WITH ORDINALITY AS g(ticket, nr)
+        SELECT g.nr::int AS nr, t.signature, t.result_hash
+          FROM unnest(p_agents, p_sessions) WITH ORDINALITY AS g(agent, session, nr)
          CROSS JOIN LATERAL (
-           SELECT k.* FROM {{schema}}.governance_tickets k WHERE k.root = p_root AND k.ticket = g.ticket LIMIT 1) k
+           SELECT 1 FROM {{schema}}.governance_policies l WHERE l.agent = g.agent AND l.kind = 'loop' AND l.body ? 'progress' LIMIT 1) l
          CROSS JOIN LATERAL (
            SELECT t.signature, t.result_hash, t.opened_at FROM {{schema}}.governance_tickets t
-            WHERE t.root = p_root AND t.agent = k.agent AND t.session = k.session
-              AND t.tool IS NOT NULL AND t.state IN ('open', 'spent', 'orphaned') AND t.opened_at < k.opened_at
+            WHERE t.root = p_root AND t.agent = g.agent AND t.session = g.session
+              AND t.tool IS NOT NULL AND t.state IN ('open', 'spent', 'orphaned')
             ORDER BY t.opened_at DESC LIMIT 32) t
          ORDER BY g.nr, t.opened_at
       ) q;
+    IF v_known THEN
+      SELECT recent_of || array_agg(q.nr), recent_signatures || array_agg(q.signature), recent_results || array_agg(q.result_hash)
+        INTO recent_of, recent_signatures, recent_results
+        FROM (
+          SELECT - g.nr::int AS nr, t.signature, t.result_hash
+            FROM unnest(p_tickets) WITH ORDINALITY AS g(ticket, nr)
+           CROSS JOIN LATERAL (
+             SELECT k.* FROM {{schema}}.governance_tickets k WHERE k.root = p_root AND k.ticket = g.ticket LIMIT 1) k
+           CROSS JOIN LATERAL (
+             SELECT 1 FROM {{schema}}.governance_policies l WHERE l.agent = k.agent AND l.kind = 'loop' AND l.body ? 'progress' LIMIT 1) l
+           CROSS JOIN LATERAL (
+             SELECT t.signature, t.result_hash, t.opened_at FROM {{schema}}.governance_tickets t
+              WHERE t.root = p_root AND t.agent = k.agent AND t.session = k.session
+                AND t.tool IS NOT NULL AND t.state IN ('open', 'spent', 'orphaned') AND t.opened_at < k.opened_at
+              ORDER BY t.opened_at DESC LIMIT 32) t
+           ORDER BY g.nr, t.opened_at
+        ) q;
+    END IF;
   END IF;
 
   -- Every counter of a taken path gets its row, also for a call that holds nothing: a session starts with its first call.
@@ -269,7 +276,8 @@ BEGIN
 END $$;
 
 -- One call alone. A fast lane for the usual answer: nobody of the tree is halted, the ticket is new, the loop window and every
--- cap have room. Whatever else is the case is left to governance_admit, so that each refusal has one source.
+-- cap have room. Whatever else is the case is left to governance_admit, so that each refusal has one source. Everything is read
+-- before anything is written: the tree's row keeps what was read from changing.
 CREATE FUNCTION {{schema}}.governance_admit_one(
   p_root text, p_agent text, p_session text, p_tool text, p_ticket uuid, p_signature text, p_usd bigint, p_tokens bigint,
   p_lease_ms bigint, p_model text, p_facts text,
@@ -279,93 +287,100 @@ CREATE FUNCTION {{schema}}.governance_admit_one(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
-  v_open   boolean;
-  v_now    timestamptz;
-  v_us     bigint;
-  v_path   text[];
-  v_most   bigint;
-  v_before bigint;
-  v_calls  bigint[];
-  v_agent  text;
-  v_limits bigint[];
-  s_usd bigint; s_tokens bigint; s_started timestamptz; d_usd bigint; d_tokens bigint;
+  v_open     boolean;
+  v_now      timestamptz;
+  v_path     text[];
+  v_short    boolean;
+  v_made     bigint;
+  v_loop     bigint[];
+  v_progress boolean;
+  v_calls    bigint[];
+  v_before   bigint;
 BEGIN
-  SELECT t.halts = '{}' INTO v_open FROM {{schema}}.governance_trees t WHERE t.root = p_root FOR NO KEY UPDATE;
-  IF v_open AND p_usd >= 0 THEN
-    v_now := {{schema}}.governance_now();
-    day := to_char(v_now AT TIME ZONE 'UTC', 'YYYY-MM-DD');
-    SELECT a.path INTO v_path FROM {{schema}}.governance_agents a WHERE a.agent = p_agent AND a.root = p_root;
-    v_open := FOUND;
-    IF v_open AND p_tool IS NOT NULL THEN
-      v_us := extract(epoch FROM v_now) * 1000000;
-      SELECT l.limits[1], w.calls, (SELECT count(*) FROM unnest(w.calls) AS c(at) WHERE c.at > v_us - l.limits[2] * 1000000)
-        INTO v_most, v_calls, v_before
+  <<lane>>
+  BEGIN
+    SELECT t.halts = '{}' INTO v_open FROM {{schema}}.governance_trees t WHERE t.root = p_root FOR NO KEY UPDATE;
+    EXIT lane WHEN p_usd < 0 OR v_open IS NOT TRUE;
+    -- The caps of the path by the same rule as `firstShort`, in one query: a statement costs more here than what it reads.
+    SELECT m.now, to_char(m.now AT TIME ZONE 'UTC', 'YYYY-MM-DD'), a.path, q.short, q.made
+      INTO v_now, day, v_path, v_short, v_made
+      FROM (SELECT {{schema}}.governance_now() AS now) m
+     CROSS JOIN {{schema}}.governance_agents a
+     CROSS JOIN LATERAL (
+       SELECT count(s.usd) + count(d.usd) AS made,
+              bool_or((b.limits[1] >= 0 AND p_usd > b.limits[1] - coalesce(s.usd, 0))
+                OR b.limits[1] BETWEEN 0 AND coalesce(s.usd, 0)
+                OR (b.limits[2] >= 0 AND p_tokens > b.limits[2] - coalesce(s.tokens, 0))
+                OR b.limits[2] BETWEEN 0 AND coalesce(s.tokens, 0)
+                OR (b.limits[3] >= 0 AND p_usd > b.limits[3] - coalesce(d.usd, 0))
+                OR b.limits[3] BETWEEN 0 AND coalesce(d.usd, 0)
+                OR (b.limits[4] >= 0 AND p_tokens > b.limits[4] - coalesce(d.tokens, 0))
+                OR b.limits[4] BETWEEN 0 AND coalesce(d.tokens, 0)
+                OR b.limits[5] = 0
+                OR (b.limits[5] > 0 AND m.now - s.started_at >= b.limits[5] * interval '1 second')) AS short
+         FROM unnest(a.path) AS x(agent)
+         LEFT JOIN LATERAL (
+           SELECT b.limits FROM {{schema}}.governance_policies b WHERE b.agent = x.agent AND b.kind = 'budget' LIMIT 1) b ON true
+         LEFT JOIN LATERAL (
+           SELECT c.used_usd + c.held_usd AS usd, c.used_tokens + c.held_tokens AS tokens, c.started_at
+             FROM {{schema}}.governance_cost_counters c
+            WHERE c.root = p_root AND c.agent = x.agent AND c.scope = 's:' || p_session LIMIT 1) s ON true
+         LEFT JOIN LATERAL (
+           SELECT c.used_usd + c.held_usd AS usd, c.used_tokens + c.held_tokens AS tokens
+             FROM {{schema}}.governance_cost_counters c
+            WHERE c.root = p_root AND c.agent = x.agent AND c.scope = 'd:' || to_char(m.now AT TIME ZONE 'UTC', 'YYYY-MM-DD') LIMIT 1) d
+           ON true) q
+     WHERE a.agent = p_agent AND a.root = p_root
+       AND NOT EXISTS (SELECT 1 FROM {{schema}}.governance_tickets t WHERE t.root = p_root AND t.ticket = p_ticket);
+    EXIT lane WHEN NOT FOUND OR v_short;
+
+    IF p_tool IS NOT NULL THEN
+      SELECT l.limits, l.body ? 'progress', w.calls, w.before INTO v_loop, v_progress, v_calls, v_before
         FROM {{schema}}.governance_policies l
         LEFT JOIN LATERAL (
-          SELECT w.calls FROM {{schema}}.governance_loop_windows w
+          SELECT w.calls, (SELECT count(*) FROM unnest(w.calls) AS c(at)
+                            WHERE c.at > (extract(epoch FROM v_now) * 1000000)::bigint - l.limits[2] * 1000000) AS before
+            FROM {{schema}}.governance_loop_windows w
            WHERE w.root = p_root AND w.agent = p_agent AND w.session = p_session AND w.tool = p_tool LIMIT 1) w ON true
-       WHERE l.agent = p_agent AND l.kind = 'loop' AND l.limits IS NOT NULL;
-      v_open := v_most IS NULL OR v_before < v_most;
+       WHERE l.agent = p_agent AND l.kind = 'loop';
+      EXIT lane WHEN v_before >= v_loop[1];
+      IF v_progress THEN
+        SELECT array_agg(q.signature), array_agg(q.result_hash) INTO recent_signatures, recent_results
+          FROM (
+            SELECT * FROM (
+              SELECT t.signature, t.result_hash, t.opened_at FROM {{schema}}.governance_tickets t
+               WHERE t.root = p_root AND t.agent = p_agent AND t.session = p_session
+                 AND t.tool IS NOT NULL AND t.state IN ('open', 'spent', 'orphaned')
+               ORDER BY t.opened_at DESC LIMIT 32) l
+             ORDER BY l.opened_at) q;
+      END IF;
     END IF;
-  END IF;
-  IF v_open AND p_usd >= 0 THEN
-    SELECT array_agg(q.signature), array_agg(q.result_hash) INTO recent_signatures, recent_results
-      FROM (
-        SELECT * FROM (
-          SELECT t.signature, t.result_hash, t.opened_at FROM {{schema}}.governance_tickets t
-           WHERE t.root = p_root AND t.agent = p_agent AND t.session = p_session
-             AND t.tool IS NOT NULL AND t.state IN ('open', 'spent', 'orphaned')
-           ORDER BY t.opened_at DESC LIMIT 32) l
-         ORDER BY l.opened_at) q;
+
     INSERT INTO {{schema}}.governance_tickets
       (root, ticket, agent, session, state, verdict, held_usd, held_tokens, day, opened_at, expires_at, tool, model, signature, facts)
     VALUES (p_root, p_ticket, p_agent, p_session, 'open', 'Admitted', p_usd, p_tokens, day, v_now,
-      v_now + p_lease_ms * interval '1 millisecond', p_tool, p_model, p_signature, p_facts::json)
-    ON CONFLICT DO NOTHING;
-    IF FOUND THEN
-      -- Holds first and looks then: the row that is written is the row that is read.
-      FOREACH v_agent IN ARRAY v_path LOOP
-        SELECT b.limits INTO v_limits FROM {{schema}}.governance_policies b WHERE b.agent = v_agent AND b.kind = 'budget';
-        INSERT INTO {{schema}}.governance_cost_counters AS c (root, agent, scope, held_usd, held_tokens, started_at)
-        VALUES (p_root, v_agent, 's:' || p_session, p_usd, p_tokens, v_now)
-        ON CONFLICT (root, agent, scope) DO UPDATE
-          SET held_usd = c.held_usd + EXCLUDED.held_usd, held_tokens = c.held_tokens + EXCLUDED.held_tokens
-        RETURNING c.used_usd + c.held_usd, c.used_tokens + c.held_tokens, c.started_at INTO s_usd, s_tokens, s_started;
-        INSERT INTO {{schema}}.governance_cost_counters AS c (root, agent, scope, held_usd, held_tokens, started_at)
-        VALUES (p_root, v_agent, 'd:' || day, p_usd, p_tokens, v_now)
-        ON CONFLICT (root, agent, scope) DO UPDATE
-          SET held_usd = c.held_usd + EXCLUDED.held_usd, held_tokens = c.held_tokens + EXCLUDED.held_tokens
-        RETURNING c.used_usd + c.held_usd, c.used_tokens + c.held_tokens INTO d_usd, d_tokens;
-        -- `firstShort` after the hold: used up before it, or more than the limit with it.
-        IF v_limits IS NOT NULL AND (
-             (v_limits[1] >= 0 AND (s_usd > v_limits[1] OR s_usd - p_usd >= v_limits[1]))
-          OR (v_limits[2] >= 0 AND (s_tokens > v_limits[2] OR s_tokens - p_tokens >= v_limits[2]))
-          OR (v_limits[3] >= 0 AND (d_usd > v_limits[3] OR d_usd - p_usd >= v_limits[3]))
-          OR (v_limits[4] >= 0 AND (d_tokens > v_limits[4] OR d_tokens - p_tokens >= v_limits[4]))
-          OR (v_limits[5] >= 0 AND v_now - s_started >= v_limits[5] * interval '1 second')) THEN
-          v_open := false;
-        END IF;
-      END LOOP;
-      IF v_open THEN
-        IF v_most IS NOT NULL THEN
-          INSERT INTO {{schema}}.governance_loop_windows AS w (root, agent, session, tool, calls)
-          VALUES (p_root, p_agent, p_session, p_tool, coalesce(v_calls[cardinality(v_calls) - v_before + 1:], '{}') || v_us)
-          ON CONFLICT (root, agent, session, tool) DO UPDATE SET calls = EXCLUDED.calls;
-        END IF;
-        verdict := 'Admitted';
-        held_usd := p_usd;
-        held_tokens := p_tokens;
-        RETURN;
-      END IF;
-      -- It did not fit: nothing of it stays, a session that this call would have started included.
-      DELETE FROM {{schema}}.governance_tickets t WHERE t.root = p_root AND t.ticket = p_ticket;
-      UPDATE {{schema}}.governance_cost_counters c SET held_usd = c.held_usd - p_usd, held_tokens = c.held_tokens - p_tokens
-       WHERE c.root = p_root AND c.agent = ANY (v_path) AND c.scope IN ('s:' || p_session, 'd:' || day);
-      DELETE FROM {{schema}}.governance_cost_counters c
-       WHERE c.root = p_root AND c.agent = ANY (v_path) AND c.scope IN ('s:' || p_session, 'd:' || day)
-         AND c.started_at = v_now AND c.used_usd = 0 AND c.held_usd = 0 AND c.used_tokens = 0 AND c.held_tokens = 0;
+      v_now + p_lease_ms * interval '1 millisecond', p_tool, p_model, p_signature, p_facts::json);
+    IF v_made < 2 * cardinality(v_path) THEN
+      INSERT INTO {{schema}}.governance_cost_counters (root, agent, scope, started_at)
+      SELECT p_root, u.agent, u.scope, v_now
+        FROM unnest(v_path || v_path, array_fill('s:' || p_session, ARRAY[cardinality(v_path)])
+               || array_fill('d:' || day, ARRAY[cardinality(v_path)])) AS u(agent, scope)
+      ON CONFLICT DO NOTHING;
     END IF;
-  END IF;
+    IF p_usd > 0 OR p_tokens > 0 THEN
+      UPDATE {{schema}}.governance_cost_counters c SET held_usd = c.held_usd + p_usd, held_tokens = c.held_tokens + p_tokens
+       WHERE c.root = p_root AND c.agent = ANY (v_path) AND c.scope IN ('s:' || p_session, 'd:' || day);
+    END IF;
+    IF v_loop IS NOT NULL THEN
+      INSERT INTO {{schema}}.governance_loop_windows AS w (root, agent, session, tool, calls)
+      VALUES (p_root, p_agent, p_session, p_tool, coalesce(v_calls[cardinality(v_calls) - v_before + 1:], '{}') || (extract(epoch FROM v_now) * 1000000)::bigint)
+      ON CONFLICT (root, agent, session, tool) DO UPDATE SET calls = EXCLUDED.calls;
+    END IF;
+    verdict := 'Admitted';
+    held_usd := p_usd;
+    held_tokens := p_tokens;
+    RETURN;
+  END lane;
   SELECT g.verdicts[1], g.days[1], g.held_usd[1], g.held_tokens[1], g.details[1],
          -- Of a known ticket those before it, which come last.
          g.recent_signatures[CASE WHEN starts_with(g.verdicts[1], '=') THEN coalesce(array_position(g.recent_of, -1), 1000) ELSE 1 END:],
@@ -474,6 +489,65 @@ BEGIN
   END IF;
 END $$;
 
+-- One settlement alone. The fast lane for a ticket that is open; whatever else is the case is left to governance_settle.
+CREATE FUNCTION {{schema}}.governance_settle_one(
+  p_root text, p_ticket uuid, p_kind text, p_usd bigint, p_tokens bigint, p_model text, p_hash text,
+  OUT outcome text, OUT charged_usd bigint, OUT charged_tokens bigint
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+  v_now         timestamptz;
+  v_agent       text;
+  v_session     text;
+  v_day         text;
+  v_held_usd    bigint;
+  v_held_tokens bigint;
+  v_model       text;
+  v_path        text[];
+  v_changed     int;
+BEGIN
+  PERFORM 1 FROM {{schema}}.governance_trees t WHERE t.root = p_root FOR NO KEY UPDATE;
+  v_now := {{schema}}.governance_now();
+  -- Reads and writes in one step: whoever settles holds the tree's row.
+  UPDATE {{schema}}.governance_tickets t
+     SET state = CASE p_kind WHEN 'Refused' THEN 'released' WHEN 'Orphaned' THEN 'orphaned' ELSE 'spent' END,
+         settled_at = v_now,
+         settled_usd = CASE p_kind WHEN 'Spent' THEN p_usd WHEN 'Refused' THEN 0 ELSE t.held_usd END,
+         settled_tokens = CASE p_kind WHEN 'Spent' THEN p_tokens WHEN 'Refused' THEN 0 ELSE t.held_tokens END,
+         charged_model = coalesce(CASE p_kind WHEN 'Spent' THEN p_model END, t.model),
+         result_hash = coalesce(p_hash, t.result_hash)
+   WHERE t.root = p_root AND t.ticket = p_ticket AND t.state = 'open'
+  RETURNING t.agent, 's:' || t.session, 'd:' || t.day, t.held_usd, t.held_tokens, t.settled_usd, t.settled_tokens, t.charged_model
+    INTO v_agent, v_session, v_day, v_held_usd, v_held_tokens, charged_usd, charged_tokens, v_model;
+  IF NOT FOUND THEN
+    SELECT g.outcomes[1], g.charged_usd[1], g.charged_tokens[1] INTO outcome, charged_usd, charged_tokens
+      FROM {{schema}}.governance_settle(p_root, ARRAY[p_ticket], ARRAY[p_kind], ARRAY[p_usd], ARRAY[p_tokens], ARRAY[p_model], ARRAY[p_hash]) g;
+    RETURN;
+  END IF;
+  outcome := 'settled';
+  IF v_held_usd > 0 OR v_held_tokens > 0 OR charged_usd > 0 OR charged_tokens > 0 THEN
+    SELECT a.path INTO v_path FROM {{schema}}.governance_agents a WHERE a.agent = v_agent;
+    UPDATE {{schema}}.governance_cost_counters c
+       SET used_usd = c.used_usd + charged_usd, held_usd = c.held_usd - v_held_usd,
+           used_tokens = c.used_tokens + charged_tokens, held_tokens = c.held_tokens - v_held_tokens
+     WHERE c.root = p_root AND c.agent = ANY (v_path) AND c.scope IN (v_session, v_day);
+    GET DIAGNOSTICS v_changed = ROW_COUNT;
+    -- Admission makes the counters; one that somebody deleted comes back with what was spent.
+    IF v_changed <> 2 * cardinality(v_path) THEN
+      INSERT INTO {{schema}}.governance_cost_counters (root, agent, scope, used_usd, used_tokens, started_at)
+      SELECT p_root, u.agent, s.scope, charged_usd, charged_tokens, v_now
+        FROM unnest(v_path) AS u(agent) CROSS JOIN (VALUES (v_session), (v_day)) AS s(scope)
+      ON CONFLICT DO NOTHING;
+    END IF;
+    IF v_model IS NOT NULL AND (charged_usd > 0 OR charged_tokens > 0) THEN
+      INSERT INTO {{schema}}.governance_cost_models AS m (root, agent, model, usd, tokens)
+      SELECT p_root, u.agent, v_model, charged_usd, charged_tokens FROM unnest(v_path) AS u(agent)
+      ON CONFLICT (root, agent, model) DO UPDATE SET usd = m.usd + EXCLUDED.usd, tokens = m.tokens + EXCLUDED.tokens;
+    END IF;
+  END IF;
+END $$;
+
 CREATE FUNCTION {{schema}}.governance_renew(p_root text, p_ticket uuid, p_lease_ms bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -502,6 +576,7 @@ REVOKE ALL ON {{schema}}.governance_tickets FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_admit FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_admit_one FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_settle FROM PUBLIC;
+REVOKE ALL ON FUNCTION {{schema}}.governance_settle_one FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_renew FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_forget FROM PUBLIC;
 
@@ -511,6 +586,7 @@ GRANT SELECT ON {{schema}}.governance_tickets TO {{app_role}};
 GRANT EXECUTE ON FUNCTION {{schema}}.governance_admit TO {{app_role}};
 GRANT EXECUTE ON FUNCTION {{schema}}.governance_admit_one TO {{app_role}};
 GRANT EXECUTE ON FUNCTION {{schema}}.governance_settle TO {{app_role}};
+GRANT EXECUTE ON FUNCTION {{schema}}.governance_settle_one TO {{app_role}};
 GRANT EXECUTE ON FUNCTION {{schema}}.governance_renew TO {{app_role}};
 GRANT EXECUTE ON FUNCTION {{schema}}.governance_forget TO {{app_role}};
 -- {{/app_role}}

@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import * as AgentScope from "../services/AgentScope.ts"
 import * as Audit from "../services/Audit.ts"
@@ -45,7 +45,9 @@ const modules = Layer.mergeAll(
 /** The log's stores as they are provided, or a ring in memory in their place (ENT-06). */
 const log = unless(
   (settings) => settings.enableAudit,
-  Layer.effectContext(Effect.context<AuditStore | AuditFallback>()),
+  Layer.effectContext(
+    Effect.map(Effect.context<AuditStore | AuditFallback>(), Context.pick(AuditStore, AuditFallback))
+  ),
   AuditOff.layer
 )
 

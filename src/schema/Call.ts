@@ -56,7 +56,7 @@ export type Verdict =
       readonly day: string
       /**
        * The agent's last admitted calls of a `tool` in this session before this one, oldest first, at most 32; calls that
-       * were settled as refused are left out, and so are calls whose `tool` is null. May be empty unless this call has a
+       * were settled as refused are left out, and so are calls whose `tool` is null. Complete only where this call has a
        * `tool` and the agent's loop policy has `progress`: nobody else looks at them.
        */
       readonly recent: ReadonlyArray<LoopStep>

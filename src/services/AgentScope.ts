@@ -157,8 +157,7 @@ const names = Identifier(512)
 /** Decoded as in a governed call, so that both say the same of one name. */
 const targetsOf = Effect.fnUntraced(function* (asked: { readonly tool?: string; readonly api?: string }) {
   const targets: Array<ScopeTarget> = []
-  if (asked.tool !== undefined)
-    targets.push({ kind: "tool", name: yield* decodeArgument(names, "tool", asked.tool) })
+  if (asked.tool !== undefined) targets.push({ kind: "tool", name: yield* decodeArgument(names, "tool", asked.tool) })
   if (asked.api !== undefined) targets.push({ kind: "api", name: yield* decodeArgument(names, "api", asked.api) })
   return targets
 })

@@ -14,6 +14,7 @@ import { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
+import type { CostQuestion } from "./CostQuestion.ts"
 import { CostStore, type ModelSpend } from "./CostStore.ts"
 import { within } from "./Deadline.ts"
 import { Halts } from "./Halts.ts"
@@ -23,14 +24,7 @@ import { Pricing } from "./Pricing.ts"
 import { Settings } from "./Settings.ts"
 import { standing } from "./Standing.ts"
 
-/** What a call would take at most: a model with its tokens, or an amount. */
-export interface CostQuestion {
-  readonly model?: string
-  readonly provider?: string
-  readonly inputTokens?: number
-  readonly maxTokens?: number
-  readonly usd?: number | string
-}
+export type { CostQuestion } from "./CostQuestion.ts"
 
 /** Answers what a call may cost and what is left; the holding itself happens in admission. */
 export class Cost extends Context.Service<
@@ -203,11 +197,13 @@ export const make = Effect.gen(function* () {
     }),
     snapshot: Effect.fn("Cost.snapshot")(function* (id, session) {
       const { agentId, sessionId } = yield* decodeIds(id, session)
-      return yield* Effect.catch(Effect.map(bounded("snapshot", store.snapshot(agentId, sessionId)), snapshotOf), (error) =>
-        Effect.as(
-          Effect.logError("cost.snapshot_failed", { agent: agentId, problem: error.problem }),
-          emptySnapshot(agentId, sessionId)
-        )
+      return yield* Effect.catch(
+        Effect.map(bounded("snapshot", store.snapshot(agentId, sessionId)), snapshotOf),
+        (error) =>
+          Effect.as(
+            Effect.logError("cost.snapshot_failed", { agent: agentId, problem: error.problem }),
+            emptySnapshot(agentId, sessionId)
+          )
       )
     }),
     modelBreakdown: Effect.fn("Cost.modelBreakdown")(function* (id) {

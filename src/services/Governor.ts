@@ -41,6 +41,7 @@ export const make = Effect.gen(function* () {
   const calls = yield* OpenCalls
   const evidence = yield* Evidence
   const halts = yield* Halts
+  const services = yield* Effect.scope
   const { hash } = yield* ChainKeys
   const hashHex = (text: string) => Buffer.from(hash(text)).toString("hex")
 
@@ -56,9 +57,12 @@ export const make = Effect.gen(function* () {
     const ticket = newTicket()
     const passed = rooms.passNow(plan, options, ticket, clock)
     if (passed !== undefined) return calls.open(passed, clock)
-    return rooms.pass(plan, options, ticket).pipe(
-      Effect.tapError((refusal) => evidence.refusal(plan, ticket, refusal)),
-      restore,
+    return rooms.pass(plan, options, ticket, restore).pipe(
+      // A refusal is in the log before its caller hears of it. Where the store is silent nobody waits for it again.
+      Effect.tapError((refusal) => {
+        const written = evidence.refusal(plan, ticket, refusal)
+        return refusal._tag === "StoreError" ? Effect.forkIn(written, services, { startImmediately: true }) : written
+      }),
       Effect.map((admitted) => calls.open(admitted, clock))
     )
   }
@@ -81,13 +85,17 @@ export const make = Effect.gen(function* () {
     }
   }
 
-  /** Runs in a child fiber, so that a halt can interrupt it; what is over at once never waits. */
+  /**
+   * Runs in a fiber of its own, so that a halt can interrupt it; what is over at once never waits. Nothing awaits that fiber but
+   * what is written here: a call that cannot be interrupted MUST NOT keep a halted caller.
+   */
   const guarded = <A, E, R>(
     call: OpenCall,
-    use: (ticket: Ticket) => Effect.Effect<A, E, R>
+    use: (ticket: Ticket) => Effect.Effect<A, E, R>,
+    restore: Restore
   ): Effect.Effect<A, E | AgentHaltedError, R> =>
     Effect.flatMap(
-      Effect.forkChild(
+      Effect.forkDetach(
         Effect.suspend(() => use(ticketOf(call))),
         { startImmediately: true }
       ),
@@ -95,7 +103,7 @@ export const make = Effect.gen(function* () {
         const done = fiber.pollUnsafe()
         if (done !== undefined) return done
         const { plan, lineage } = call.admitted
-        return Effect.callback<A, E | AgentHaltedError>((resume) => {
+        const ended = Effect.callback<A, E | AgentHaltedError>((resume) => {
           const stop = halts.watch(lineage.path, (halt: Halt) => {
             // The call gets a moment to let go of what it holds; then the caller is free, whatever the call still does.
             resume(
@@ -109,8 +117,9 @@ export const make = Effect.gen(function* () {
             stop()
             resume(exit)
           })
-          return Effect.andThen(Effect.sync(stop), Fiber.interrupt(fiber))
+          return Effect.sync(stop)
         })
+        return Effect.onInterrupt(restore(ended), () => Fiber.interrupt(fiber))
       }
     )
 
@@ -119,7 +128,7 @@ export const make = Effect.gen(function* () {
     use: (ticket: Ticket) => Effect.Effect<A, E, R>,
     restore: Restore
   ): Effect.Effect<A, E | AgentHaltedError, R> =>
-    Effect.onExitPrimitive(restore(guarded(call, use)), (exit) => calls.close(call, exit))
+    Effect.onExitPrimitive(guarded(call, use, restore), (exit) => calls.close(call, exit))
 
   // Admission and what settles it MUST stand in one uninterruptible step: an interruption between them would leave a hold.
   return Governor.of({

@@ -62,7 +62,9 @@ export const make = Effect.gen(function* () {
         yield* Effect.logWarning("loop.store_failed", { problem: error.problem, window: "in memory" })
         const policy = policies.get(agentId, "loop")?.policy
         if (policy === undefined) return null
-        const count = local.count(agentId, sessionId, tool, policy.windowSeconds, yield* Clock.currentTimeMillis)
+        // Elapsed time, not the wall clock: a clock that is set must not empty a window.
+        const nowMs = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
+        const count = local.count(agentId, sessionId, tool, policy.windowSeconds, nowMs)
         return { count, maxCalls: policy.maxCalls, windowSeconds: policy.windowSeconds, action: policy.action }
       })
     )

@@ -1,4 +1,4 @@
-import { Cause, Clock, Context, DateTime, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import { Cause, type Clock, Context, DateTime, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import type { Settlement, Usage } from "../schema/Call.ts"
 import { hashOfResult } from "../schema/CallPlan.ts"
 import { normaliseIdentifier } from "../schema/Identifier.ts"
@@ -7,6 +7,7 @@ import { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { CostStore } from "./CostStore.ts"
+import { within } from "./Deadline.ts"
 import { Evidence, type Outcome } from "./Evidence.ts"
 import { Pricing } from "./Pricing.ts"
 import type { Admitted } from "./Rooms.ts"
@@ -23,7 +24,8 @@ export interface OpenCall {
   readonly clock: Clock.Clock
   spending: Spending | undefined
   readonly openedAtMs: number
-  renewedAtMs: number
+  /** Monotonic: a wall clock that is set MUST NOT keep a lease from being renewed (H-05). */
+  renewedAtNs: bigint
   leaseLost: boolean
 }
 
@@ -51,6 +53,7 @@ export const make = Effect.gen(function* () {
   const services = yield* Effect.scope
   const hashHex = (text: string) => toHex(hash(text))
   const leaseMs = Duration.toMillis(settings.leaseDuration)
+  const leaseNs = Duration.toNanosUnsafe(settings.leaseDuration)
   const running = new Set<OpenCall>()
 
   const charge = Effect.fnUntraced(function* (call: OpenCall) {
@@ -70,20 +73,33 @@ export const make = Effect.gen(function* () {
 
   const settle = Effect.fnUntraced(function* (call: OpenCall, spent: Charge, resultHash: string | null) {
     const { lineage, ticket, plan, failOpen } = call.admitted
-    if (failOpen) {
-      return yield* Effect.ignore(
-        costs.track({ id: ticket, agentId: plan.agentId, sessionId: plan.sessionId, ...spent })
-      )
-    }
     const settlement: Settlement =
       call.spending === undefined ? { _tag: "Held", resultHash } : { _tag: "Spent", ...spent, resultHash }
-    const once = admission.settle(lineage.root, ticket, settlement)
-    yield* Effect.catch(Effect.asVoid(once), (error) =>
+    // Both are idempotent by ticket. What ran without a ticket row is added to the counters once they can be reached again.
+    const once: Effect.Effect<unknown, StoreError> = failOpen
+      ? costs.track({ id: ticket, agentId: plan.agentId, sessionId: plan.sessionId, ...spent })
+      : admission.settle(lineage.root, ticket, settlement)
+    // The call is over: its caller waits no longer than for any other answer of the store (INV-1).
+    yield* Effect.catch(within(once, settings.enforcementDeadline, tooLate), (error) =>
       Effect.logWarning("cost.settle_delayed", { ticket, problem: error.problem }).pipe(
-        Effect.andThen(Effect.forkIn(Effect.ignore(Effect.retry(once, untilTheSweep)), services))
+        Effect.andThen(
+          Effect.forkIn(
+            Effect.ignore(
+              Effect.retry(
+                Effect.suspend(() => within(once, settings.enforcementDeadline, tooLate)),
+                untilTheSweep
+              )
+            ),
+            services
+          )
+        )
       )
     )
   })
+
+  /** The lease has ended, known from a renewal or, after a pause of this process, by the time alone (F-17). */
+  const isLate = (call: OpenCall) =>
+    call.leaseLost || (!call.admitted.failOpen && call.clock.monotonicTimeNanosUnsafe() - call.renewedAtNs > leaseNs)
 
   const close = (call: OpenCall, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> | undefined => {
     running.delete(call)
@@ -96,7 +112,7 @@ export const make = Effect.gen(function* () {
     const { lineage, ticket, plan, failOpen } = call.admitted
     if (admission.now === undefined || call.spending !== undefined || failOpen) return false
     const nowMs = call.clock.currentTimeMillisUnsafe()
-    if (!evidence.outcomeNow(plan, ticket, outcomeOf(exit, held(call), resultHash, call.leaseLost), nowMs)) return false
+    if (!evidence.outcomeNow(plan, ticket, outcomeOf(exit, held(call), resultHash, isLate(call)), nowMs)) return false
     const settled = admission.now.settle(lineage.root, ticket, { _tag: "Held", resultHash }, nowMs)
     return !(settled instanceof StoreError)
   }
@@ -108,27 +124,28 @@ export const make = Effect.gen(function* () {
   ) {
     const { plan, ticket } = call.admitted
     const spent = yield* charge(call)
-    const outcome = outcomeOf(exit, spent, resultHash, call.leaseLost)
+    const outcome = outcomeOf(exit, spent, resultHash, isLate(call))
     const written = yield* Effect.forkIn(evidence.outcome(plan, ticket, outcome), services, { startImmediately: true })
     yield* settle(call, spent, resultHash)
     const done = written.pollUnsafe()
     if (done === undefined) yield* Fiber.await(written)
   })
 
-  const renew = Effect.fnUntraced(function* (call: OpenCall, nowMs: number) {
+  const renew = Effect.fnUntraced(function* (call: OpenCall) {
     const { lineage, ticket, failOpen } = call.admitted
-    if (failOpen || nowMs - call.renewedAtMs < leaseMs / 3) return
-    const alive = yield* Effect.option(admission.renew(lineage.root, ticket, leaseMs))
+    const now = call.clock.monotonicTimeNanosUnsafe()
+    if (failOpen || (now - call.renewedAtNs) * 3n < leaseNs) return
+    const renewal = within(admission.renew(lineage.root, ticket, leaseMs), settings.enforcementDeadline, tooLate)
+    const alive = yield* Effect.option(renewal)
     if (alive._tag === "None") return
     call.leaseLost = !alive.value
-    call.renewedAtMs = nowMs
+    if (alive.value) call.renewedAtNs = now
   })
 
   yield* Effect.forkScoped(
     Effect.gen(function* () {
       yield* Effect.sleep(leaseMs / 4)
-      const now = yield* Clock.currentTimeMillis
-      yield* Effect.forEach([...running], (call) => renew(call, now), { discard: true, concurrency: 16 })
+      yield* Effect.forEach([...running], renew, { discard: true, concurrency: 16 })
     }).pipe(Effect.forever)
   )
 
@@ -140,7 +157,7 @@ export const make = Effect.gen(function* () {
         clock,
         spending: undefined,
         openedAtMs: nowMs,
-        renewedAtMs: nowMs,
+        renewedAtNs: clock.monotonicTimeNanosUnsafe(),
         leaseLost: false
       }
       running.add(call)
@@ -185,6 +202,8 @@ const tagOf = (error: unknown): string => {
   return typeof name === "string" ? normaliseIdentifier(name.slice(0, 64)) : "error"
 }
 
+const tooLate = () =>
+  StoreError.because({ store: "AdmissionStore", operation: "settle", problem: "deadline" }, undefined)
 const untilTheSweep = Schedule.jittered(Schedule.exponential("100 millis")).pipe(
   Schedule.upTo({ duration: "2 minutes" })
 )

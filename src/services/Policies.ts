@@ -1,28 +1,24 @@
 import { Context, Deferred, Duration, Effect, Exit, Layer, Option, Schedule, Schema, Scope, Stream } from "effect"
+import { canonicalize } from "../schema/CanonicalJson.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
+import { escape } from "../schema/Escape.ts"
 import { AgentId } from "../schema/Ids.ts"
 import {
   type PolicyInput,
   type PolicyKind,
   type PolicyOf,
-  type PolicySource,
   policyCodecs,
   policyKinds,
   type StoredPolicy
 } from "../schema/Policy.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { within } from "./Deadline.ts"
+import { emptyMaps, type InForce, keep, put } from "./PolicyMaps.ts"
 import { PolicyStore } from "./PolicyStore.ts"
 import { Settings } from "./Settings.ts"
 import { Signal } from "./Signal.ts"
 
-/** A policy that counts. `version` is 0 while only this process knows it. */
-export interface InForce<K extends PolicyKind> {
-  readonly policy: PolicyOf<K>
-  readonly body: Schema.Json
-  readonly source: PolicySource
-  readonly version: number
-}
+export type { InForce } from "./PolicyMaps.ts"
 
 /**
  * The policies of all modules in this process's memory: registered by code, preloaded from the store before anything else
@@ -80,12 +76,12 @@ export const make = Effect.gen(function* () {
   const take = Effect.fnUntraced(function* (rows: ReadonlyArray<StoredPolicy>, began: number) {
     if (began < applied) return
     const next = emptyMaps()
-    const isNewer = (key: string) => unstored.has(key) || (written.get(key) ?? 0) > began
+    const isStale = (key: string) => (written.get(key) ?? 0) > began
     for (const row of rows) {
       // What this process has just registered is newer than the rows that were read, unless an operator's row rules.
-      const held = maps[row.kind].get(row.agentId)
-      const stale = (written.get(keyOf(row.agentId, row.kind)) ?? 0) > began
-      if (held !== undefined && (stale || (unstored.has(keyOf(row.agentId, row.kind)) && row.source === "code"))) continue
+      const key = keyOf(row.agentId, row.kind)
+      const isOlder = isStale(key) || (unstored.has(key) && row.source === "code")
+      if (isOlder && maps[row.kind].has(row.agentId)) continue
       const decoded = yield* Effect.option(decode(row.kind, row.body))
       if (Option.isSome(decoded)) put(next, row.agentId, row.kind, { ...row, policy: decoded.value })
       else {
@@ -96,8 +92,10 @@ export const make = Effect.gen(function* () {
       yield* warnIfDiffering(row)
     }
     for (const kind of policyKinds) {
-      for (const agent of maps[kind].keys())
-        if (isNewer(keyOf(agent, kind)) && !next[kind].has(agent)) keep(maps, next, agent, kind)
+      for (const agent of maps[kind].keys()) {
+        const key = keyOf(agent, kind)
+        if ((isStale(key) || unstored.has(key)) && !next[kind].has(agent)) keep(maps, next, agent, kind)
+      }
     }
     applied = began
     maps = next
@@ -154,14 +152,17 @@ export const make = Effect.gen(function* () {
     if (unstored.size === 0) return Effect.void
     const pending = agents.flatMap((agent) => policyKinds.flatMap((kind) => unstored.get(keyOf(agent, kind)) ?? []))
     return Effect.forEach(pending, ({ done }) => Deferred.await(done), { discard: true }).pipe(
-      Effect.timeoutOrElse({ duration: settings.enforcementDeadline, orElse: () => Effect.fail(notStored) })
+      Effect.timeoutOrElse({
+        duration: settings.enforcementDeadline,
+        orElse: () => Effect.fail(trouble("put", "deadline"))
+      })
     )
   }
 
   const reload = Effect.suspend(() => {
     const began = ++turn
     return Effect.flatMap(
-      within(store.all, readBound, () => notRead),
+      within(store.all, fiveSeconds, () => trouble("all", "deadline")),
       (rows) => take(rows, began)
     )
   })
@@ -182,15 +183,19 @@ export const make = Effect.gen(function* () {
   const drain = Effect.gen(function* () {
     yield* Scope.close(writers, Exit.void)
     const left = [...unstored.values()]
-    const writes = Effect.forEach(left, ({ agentId, kind, body }) => store.put({ agentId, kind, body, source: "code" }), {
-      concurrency: 8,
-      discard: true
-    })
+    const writes = Effect.forEach(
+      left,
+      ({ agentId, kind, body }) => store.put({ agentId, kind, body, source: "code" }),
+      {
+        concurrency: 8,
+        discard: true
+      }
+    )
     yield* Effect.catch(
-      within(writes, drainBound, () => notStored),
+      within(writes, fiveSeconds, () => trouble("put", "deadline")),
       (error) => Effect.logWarning("policy.not_stored", { policies: left.length, problem: error.problem })
     )
-    yield* Effect.forEach(left, ({ done }) => Deferred.fail(done, closed), { discard: true })
+    yield* Effect.forEach(left, ({ done }) => Deferred.fail(done, trouble("put", "closed")), { discard: true })
   })
   yield* Effect.addFinalizer(() => drain)
 
@@ -214,30 +219,9 @@ interface Pending {
   readonly done: Deferred.Deferred<void, StoreError>
 }
 
-type Maps = { readonly [K in PolicyKind]: Map<AgentId, InForce<K>> }
-
-const emptyMaps = (): Maps => ({
-  scope: new Map(),
-  budget: new Map(),
-  loop: new Map(),
-  gate: new Map(),
-  audit: new Map()
-})
-
-const put = <K extends PolicyKind>(maps: Maps, agentId: AgentId, kind: K, value: InForce<K>) => {
-  maps[kind].set(agentId, value)
-}
-const keep = <K extends PolicyKind>(from: Maps, to: Maps, agentId: AgentId, kind: K) => {
-  const value = from[kind].get(agentId)
-  if (value !== undefined) put(to, agentId, kind, value)
-}
-
 const keyOf = (agentId: AgentId, kind: PolicyKind) => `${kind} ${agentId}`
-const textOf = (body: Schema.Json) => JSON.stringify(body, sortedKeys)
-const sortedKeys = (_: string, value: unknown) =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-    : value
+/** Two bodies with the same text are the same policy, whatever the order of their keys. */
+const textOf = (body: Schema.Json) => canonicalize(escape(body))
 
 const decode = <K extends PolicyKind>(kind: K, body: unknown): Effect.Effect<PolicyOf<K>, Schema.SchemaError> =>
   Schema.decodeUnknownEffect(policyCodecs[kind])(body, { onExcessProperty: "error", errors: "all" })
@@ -252,8 +236,6 @@ const decodeAgent = (id: string) =>
   )
 
 const untilStored = Schedule.jittered(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")]))
-const drainBound = Duration.seconds(5)
-const readBound = Duration.seconds(5)
-const notRead = StoreError.because({ store: "PolicyStore", operation: "all", problem: "deadline" }, undefined)
-const closed = StoreError.because({ store: "PolicyStore", operation: "put", problem: "closed" }, undefined)
-const notStored = StoreError.because({ store: "PolicyStore", operation: "put", problem: "deadline" }, undefined)
+const fiveSeconds = Duration.seconds(5)
+const trouble = (operation: "all" | "put", problem: StoreError["problem"]) =>
+  StoreError.because({ store: "PolicyStore", operation, problem }, undefined)

@@ -21,6 +21,7 @@ import { Lineages } from "./Lineages.ts"
 import { PresenceStore } from "./PresenceStore.ts"
 import { Settings } from "./Settings.ts"
 import { Signal } from "./Signal.ts"
+import { standing } from "./Standing.ts"
 import { StoreTransaction } from "./StoreTransaction.ts"
 
 /** Who is there, who may stop whom, and the switch that does it. Observation never fails; enforcement does (RES-01, RES-02). */
@@ -41,10 +42,9 @@ export class Presence extends Context.Service<
     readonly checkStale: (timeout?: Duration.Input) => Effect.Effect<ReadonlyArray<AgentId>>
     /** By the cache of at most `haltCacheTtl`; never fails (PRS-06). */
     readonly isHalted: (agentId: string) => Effect.Effect<boolean>
-    readonly assertNotHalted: (agentId: string) => Effect.Effect<
-      void,
-      AgentHaltedError | InvalidInput | StoreError | ModuleDisabledError
-    >
+    readonly assertNotHalted: (
+      agentId: string
+    ) => Effect.Effect<void, AgentHaltedError | InvalidInput | StoreError | ModuleDisabledError>
     readonly forceRefreshHaltedCache: Effect.Effect<void>
     /** Stops an agent and all it delegates to, in every process; the act and its audit row are one transaction. Idempotent. */
     readonly halt: (
@@ -72,14 +72,13 @@ export const make = Effect.gen(function* () {
   const signal = yield* Signal
   const lineages = yield* Lineages
   const settings = yield* Settings
+  const stand = standing(lineages, halts)
   const actBound = Duration.times(settings.enforcementDeadline, 5)
 
   const observe = <A>(operation: string, self: Effect.Effect<A, StoreError>, otherwise: A): Effect.Effect<A> =>
     Effect.catch(within(self, settings.enforcementDeadline, tooLate(operation)), (error) =>
       Effect.as(Effect.logWarning(`presence.${operation}_failed`, { problem: error.problem }), otherwise)
     )
-
-  const pathOf = (agentId: AgentId) => observe("lineage", lineages.of(agentId), lineages.known(agentId))
 
   const beat = Effect.fnUntraced(function* (
     id: string,
@@ -137,8 +136,7 @@ export const make = Effect.gen(function* () {
     isHalted: Effect.fn("Presence.isHalted")(function* (id) {
       const agentId = yield* Effect.option(decodeAgent(id))
       if (Option.isNone(agentId)) return false
-      const { path } = yield* pathOf(agentId.value)
-      return yield* halts.check(agentId.value, path, "is_halted").pipe(
+      return yield* stand(agentId.value, "is_halted").pipe(
         Effect.as(false),
         Effect.catchTag("AgentHaltedError", () => Effect.succeed(true)),
         Effect.catchTag("StoreError", () => Effect.succeed(false))
@@ -146,8 +144,7 @@ export const make = Effect.gen(function* () {
     }),
     assertNotHalted: Effect.fn("Presence.assertNotHalted")(function* (id) {
       const agentId = yield* decodeAgent(id)
-      const { path } = yield* pathOf(agentId)
-      yield* halts.check(agentId, path, "assert_not_halted")
+      yield* stand(agentId, "assert_not_halted")
     }),
     forceRefreshHaltedCache: Effect.ignore(halts.refresh),
     halt: Effect.fn("Presence.halt")(function* (id, { by, reason }) {
@@ -227,9 +224,18 @@ const decodeMetadata = (value: Record<string, unknown>) =>
   Effect.fromResult(
     Result.flatMap(
       Result.mapError(snapshot(value), (error) => error.message),
-      (json) => (isRecord(json) ? Result.succeed(json) : Result.fail("must be an object"))
+      (json) => (isRecord(json) ? Result.succeed(entriesOf(json)) : Result.fail("must be an object"))
     )
   ).pipe(Effect.mapError((problem) => new InvalidInput({ field: "metadata", problem })))
+
+// Postgres takes neither a NUL nor half a surrogate pair. A heartbeat is no evidence, so the character is replaced, in keys too.
+const storable = (value: unknown): unknown => {
+  if (typeof value === "string") return value.toWellFormed().replaceAll("\0", "\uFFFD")
+  if (Array.isArray(value)) return value.map(storable)
+  return isRecord(value) ? entriesOf(value) : value
+}
+const entriesOf = (record: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [String(storable(key)), storable(value)]))
 
 const isRecord = Schema.is(Schema.Record(Schema.String, Schema.Unknown))
 

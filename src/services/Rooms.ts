@@ -1,4 +1,4 @@
-import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Layer, Option, Schedule } from "effect"
 import { matches, type PolicyNotRegistered, type ScopeViolation } from "../schema/AgentScope.ts"
 import type { Admission, Hold, Verdict } from "../schema/Call.ts"
 import type { CallOptions, CallPlan } from "../schema/CallPlan.ts"
@@ -11,16 +11,19 @@ import { detect } from "../schema/LoopDetection.ts"
 import { type NanoUsd, zeroUsd } from "../schema/Money.ts"
 import type { AgentHaltedError, Lineage } from "../schema/Presence.ts"
 import type { UnknownModelError } from "../schema/Pricing.ts"
-import type { StoreError } from "../schema/StoreError.ts"
+import { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { AgentScope } from "./AgentScope.ts"
-import { Cost, type CostQuestion } from "./Cost.ts"
+import { Cost } from "./Cost.ts"
+import { questionOf } from "./CostQuestion.ts"
+import { within } from "./Deadline.ts"
 import { Evidence } from "./Evidence.ts"
+import * as FailOpen from "./FailOpen.ts"
 import { Halts, haltedError } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
-import { LoopWindow } from "./LoopWindow.ts"
 import { Policies } from "./Policies.ts"
 import { Settings } from "./Settings.ts"
+import { standing } from "./Standing.ts"
 
 /** Everything that can stop a call before it starts, each a typed error with a `recoveryHint`. */
 export type Refusal =
@@ -45,11 +48,19 @@ export interface Admitted {
   readonly failOpen: boolean
 }
 
+export type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 /** The rooms of `design.md` 5 that exist, in their order. The only way from a wish to an admission. */
 export class Rooms extends Context.Service<
   Rooms,
   {
-    readonly pass: (plan: CallPlan, options: CallOptions, ticket: TicketId) => Effect.Effect<Admitted, Refusal>
+    /** MUST be run uninterruptibly; `restore` covers what has to wait, so that a hold is never left without an owner. */
+    readonly pass: (
+      plan: CallPlan,
+      options: CallOptions,
+      ticket: TicketId,
+      restore: Restore
+    ) => Effect.Effect<Admitted, Refusal>
     /**
      * The same in one synchronous step where nothing has to be waited for and nobody refuses; undefined otherwise, and then
      * `pass` decides, for the same ticket, so that what was counted here is not counted again.
@@ -71,42 +82,42 @@ export const make = Effect.gen(function* () {
   const cost = yield* Cost
   const admission = yield* AdmissionStore
   const evidence = yield* Evidence
-  const window = yield* LoopWindow
+  const failOpen = yield* FailOpen.make
   const settings = yield* Settings
   const services = yield* Effect.scope
   const leaseMs = Duration.toMillis(settings.leaseDuration)
+  const deadlineNs = Duration.toNanosUnsafe(settings.enforcementDeadline)
+  const stand = standing(lineages, halts)
 
   const release = (admitted: Admitted) =>
-    Effect.ignore(admission.settle(admitted.lineage.root, admitted.ticket, { _tag: "Refused" }))
-
-  /** Room 6 when the store does not answer and the operator has chosen to go on: last known halts, this process's own window. */
-  const withoutStore = Effect.fnUntraced(function* (
-    plan: CallPlan,
-    ticket: TicketId,
-    lineage: Lineage,
-    error: StoreError
-  ) {
-    if (!settings.costFailOpen) return yield* error
-    const policy = policies.get(plan.agentId, "loop")?.policy
-    if (policy !== undefined && plan.target.kind !== "llm") {
-      const now = yield* Clock.currentTimeMillis
-      const count = window.count(
-        plan.agentId,
-        plan.sessionId,
-        plan.target.name.toLowerCase(),
-        policy.windowSeconds,
-        now
+    Effect.ignore(
+      within(
+        admission.settle(admitted.lineage.root, admitted.ticket, { _tag: "Refused" }),
+        settings.enforcementDeadline,
+        tooLate
       )
-      if (count > policy.maxCalls && policy.action === "raise") {
-        return yield* looping(plan, "count", count, policy.maxCalls, policy.windowSeconds)
-      }
-    }
-    yield* Effect.logWarning("cost.fail_open", { agent: plan.agentId, call: plan.target.name, problem: error.problem })
-    return { plan, ticket, lineage, heldUsd: zeroUsd, heldTokens: 0n, failOpen: true }
-  })
+    )
+
+  /** In the background, until the store has heard it or the lease has ended: nobody waits for a call that does not run. */
+  const giveBack = (admitted: Admitted) =>
+    Effect.asVoid(
+      Effect.forkIn(
+        admission.settle(admitted.lineage.root, admitted.ticket, { _tag: "Refused" }).pipe(
+          // A ticket that the store does not know may still be on its way to it.
+          Effect.flatMap(({ outcome }) => (outcome === "unknown" ? Effect.fail(tooLate()) : Effect.void)),
+          Effect.retry({ times: 6, schedule: Schedule.exponential("100 millis") }),
+          Effect.ignore
+        ),
+        services,
+        { startImmediately: true }
+      )
+    )
+
+  const withoutStore = (admitted: Admitted, error: StoreError) =>
+    Effect.as(failOpen(admitted.plan, error), { ...admitted, failOpen: true })
 
   const repeats = (plan: CallPlan, recent: ReadonlyArray<LoopStep>) => {
-    const policy = policies.get(plan.agentId, "loop")?.policy
+    const policy = settings.enableLoop ? policies.get(plan.agentId, "loop")?.policy : undefined
     if (policy?.progress === undefined) return undefined
     return detect(recent, { signature: plan.signature, tool: plan.target.name }, policy.progress) ?? undefined
   }
@@ -119,6 +130,8 @@ export const make = Effect.gen(function* () {
       case "Looping":
         return yield* looping(plan, "count", verdict.loop.count, verdict.loop.maxCalls, verdict.loop.windowSeconds)
       case "Short":
+        // With the cost module off a stored cap refuses nothing; the refused ticket is then no ticket.
+        if (!settings.enableCost) return { ...admitted, failOpen: true }
         return yield* new BudgetExceeded({
           agentId: plan.agentId,
           sessionId: plan.sessionId,
@@ -146,7 +159,7 @@ export const make = Effect.gen(function* () {
     root: lineage.root,
     agentId: plan.agentId,
     sessionId: plan.sessionId,
-    tool: plan.target.kind === "llm" ? null : plan.target.name.toLowerCase(),
+    tool: plan.target.kind === "llm" || !settings.enableLoop ? null : plan.target.name.toLowerCase(),
     signature: plan.signature,
     hold,
     leaseMs,
@@ -158,13 +171,12 @@ export const make = Effect.gen(function* () {
     }
   })
 
-  const pass = Effect.fnUntraced(function* (plan: CallPlan, options: CallOptions, ticket: TicketId) {
+  const pass = Effect.fnUntraced(function* (plan: CallPlan, options: CallOptions, ticket: TicketId, restore: Restore) {
     const { agentId, target } = plan
-    // A stranger to this process is looked up first; while the store is silent the halt check still goes before any other answer.
-    const placed = yield* Effect.exit(lineages.of(agentId))
-    const lineage = placed._tag === "Success" ? placed.value : lineages.known(agentId)
-
-    yield* halts.check(agentId, lineage.path, "governed call") // room 1
+    const clock = yield* Clock.Clock
+    const began = clock.monotonicTimeNanosUnsafe()
+    const { trouble } = yield* restore(stand(agentId, "governed call")) // room 1
+    const lineage = lineages.known(agentId)
     const outOfScope = scope.room(agentId, lineage.path, target) // room 2
     if (outOfScope !== undefined) return yield* outOfScope
     const hold: Hold = yield* cost.hold(questionOf(plan, options)) // room 4
@@ -176,14 +188,21 @@ export const make = Effect.gen(function* () {
     const required = policies.get(agentId, "audit")?.policy.mode === "required"
     const admitted: Admitted = { plan, ticket, lineage, heldUsd: zeroUsd, heldTokens: 0n, failOpen: false }
     if (!required) yield* Effect.forkIn(evidence.attempt(plan, ticket), services, { startImmediately: true })
-    const asked = policies.stored(lineage.path).pipe(
-      Effect.andThen(() => admission.admit(requestOf(plan, ticket, lineage, hold))),
+    // A store that has just not placed the agent is not asked again; and nobody knows whose caps to hold on.
+    if (trouble !== null) return yield* withoutStore(admitted, trouble)
+    // One deadline for the whole call: what the halts took is gone (U-12).
+    const left = deadlineNs - (clock.monotonicTimeNanosUnsafe() - began)
+    if (left <= 0n) return yield* withoutStore(admitted, tooLate())
+    // From here on money may be held: whoever leaves without a running call gives it back.
+    const admitting = policies
+      .stored(lineage.path)
+      .pipe(Effect.andThen(() => admission.admit(requestOf(plan, ticket, lineage, hold))))
+    const passed = yield* restore(within(admitting, Duration.nanos(left), tooLate)).pipe(
+      Effect.onError((cause) => (isUnknown(cause) ? giveBack(admitted) : Effect.void)),
       Effect.flatMap((verdict) => answer(plan, admitted, verdict)),
-      Effect.catchTag("StoreError", (error) => withoutStore(plan, ticket, lineage, error))
+      Effect.catchTag("StoreError", (error) => withoutStore(admitted, error))
     )
-    if (!required) return yield* asked
-    const passed = yield* asked
-    yield* Effect.tapError(evidence.requireAttempt(plan, ticket), () => release(passed))
+    if (required) yield* Effect.onError(restore(evidence.requireAttempt(plan, ticket)), () => giveBack(passed))
     return passed
   })
 
@@ -217,38 +236,20 @@ export const layer = Layer.effect(Rooms, make)
 // Node's own generator keeps a stock of random bytes; asking the system for each ticket costs more than the ticket.
 export const newTicket = (): TicketId => ticketId(crypto.randomUUID())
 
+const tooLate = () =>
+  StoreError.because({ store: "AdmissionStore", operation: "admit", problem: "deadline" }, undefined)
+
+/** The caller has gone, or no answer came: the store may hold money for a call that does not run. */
+const isUnknown = (cause: Cause.Cause<StoreError>) =>
+  Option.getOrElse(Cause.findErrorOption(cause), tooLate).problem === "deadline"
+
 const nothingHeld: Hold = { _tag: "Exact", usd: zeroUsd, tokens: 0n }
 
 const looping = (
-  plan: CallPlan,
+  { agentId, sessionId, target }: CallPlan,
   pattern: LoopDetected["pattern"],
-  count: number,
-  limit: number,
-  windowSeconds: number
-) =>
-  new LoopDetected({
-    agentId: plan.agentId,
-    sessionId: plan.sessionId,
-    tool: plan.target.name,
-    pattern,
-    count,
-    limit,
-    windowSeconds
-  })
-
-const questionOf = (plan: CallPlan, options: CallOptions): CostQuestion =>
-  "model" in options
-    ? {
-        model: options.model,
-        ...(options.provider === undefined ? {} : { provider: options.provider }),
-        inputTokens: plan.inputTokens,
-        ...(options.maxTokens === undefined ? {} : { maxTokens: options.maxTokens })
-      }
-    : options.maxUsd === undefined
-      ? free
-      : { usd: options.maxUsd }
-
-const free: CostQuestion = {}
+  ...[count, limit, windowSeconds]: readonly [count: number, limit: number, windowSeconds: number]
+) => new LoopDetected({ agentId, sessionId, tool: target.name, pattern, count, limit, windowSeconds })
 
 /** An agent that delegated cannot be got around: a tool that it needs approval for needs it below as well. */
 const needsApproval = (policies: Policies["Service"], lineage: Lineage, tool: string) =>

@@ -147,6 +147,7 @@ export const haltAndLoopTests = (it: Vitest.MethodsNonLive<Stores>, { advance, c
     Effect.gen(function* () {
       const store = yield* AdmissionStore
       const agentId = yield* enrolled
+      yield* policy(agentId, "loop", watched)
       const sessionId = newSession()
       for (let call = 0; call < 35; call++) {
         const ask = request(agentId, { sessionId, tool: "search", signature: `s${call}`, hold: exactly(0n) })
@@ -174,6 +175,7 @@ export const haltAndLoopTests = (it: Vitest.MethodsNonLive<Stores>, { advance, c
       Effect.gen(function* () {
         const store = yield* AdmissionStore
         const agentId = yield* withBudget({ perAgentUsdDaily: "0.00001" })
+        yield* policy(agentId, "loop", watched)
         const sessionId = newSession()
         const ask = (signature: string, session = sessionId, usd = 1n) =>
           request(agentId, { sessionId: session, tool: "search", signature, hold: exactly(usd) })
@@ -190,3 +192,6 @@ export const haltAndLoopTests = (it: Vitest.MethodsNonLive<Stores>, { advance, c
       })
   )
 }
+
+/** Only a policy that looks at progress needs the last calls. */
+const watched = { windowSeconds: 3600, maxCalls: 1000, progress: { maxRepeats: 31, maxCycles: 3, polling: {} } }

@@ -64,7 +64,8 @@ layer(rig, { excludeTestServices: true, timeout: "120 seconds" })("Admission on 
                   source: "code"
                 })
               if (seed % 2 === 0) {
-                const body = { windowSeconds: 3600, maxCalls: 6, action: seed % 4 === 0 ? "raise" : "log" }
+                const progress = { maxRepeats: 31, maxCycles: 3, polling: {} }
+                const body = { windowSeconds: 3600, maxCalls: 6, action: seed % 4 === 0 ? "raise" : "log", progress }
                 yield* Context.get(stores, PolicyStore).put({ agentId: id, kind: "loop", body, source: "code" })
               }
             })
@@ -107,10 +108,11 @@ layer(rig, { excludeTestServices: true, timeout: "120 seconds" })("Admission on 
               concurrency: stores === memory ? 1 : "unbounded"
             })
           )
-          // A retry sees the session's last calls as they are by now; all else is its first answer.
+          // A retry sees the session's last calls as they are by now, and they are complete only where a policy looks at them.
           const first = (verdicts: ReadonlyArray<Verdict>) =>
             verdicts.map((verdict, n) =>
-              verdict._tag === "Admitted" && (before.has(calls[n]!) || calls.indexOf(calls[n]!) < n)
+              verdict._tag === "Admitted" &&
+              (seed % 2 !== 0 || calls[n]!.tool === null || before.has(calls[n]!) || calls.indexOf(calls[n]!) < n)
                 ? comparable({ ...verdict, recent: [] })
                 : comparable(verdict)
             )

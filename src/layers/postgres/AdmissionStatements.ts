@@ -13,10 +13,11 @@ export const make = (prefix: string) => ({
   admitOne: `SELECT verdict, day, held_usd, held_tokens, detail, recent_signatures, recent_results
     FROM ${prefix}governance_admit_one($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
   settle: `SELECT outcomes, charged_usd, charged_tokens FROM ${prefix}governance_settle($1,$2,$3,$4,$5,$6,$7)`,
+  settleOne: `SELECT outcome, charged_usd, charged_tokens FROM ${prefix}governance_settle_one($1,$2,$3,$4,$5,$6,$7)`,
   renew: `SELECT ${prefix}governance_renew($1,$2,$3)`,
   expired: `SELECT ticket, root, agent, session, held_usd, held_tokens,
       (extract(epoch FROM opened_at) * 1000)::bigint, facts::text
-    FROM ${prefix}governance_tickets WHERE state = 'open' AND expires_at <= ${prefix}governance_now()
+    FROM ${prefix}governance_tickets WHERE settled_at IS NULL AND expires_at <= ${prefix}governance_now()
     ORDER BY expires_at LIMIT $1`,
   forgettable: `SELECT q.root, array_agg(q.ticket) FROM (
       SELECT root, ticket FROM ${prefix}governance_tickets
@@ -137,13 +138,26 @@ export const settleParameters = (root: AgentId, requests: ReadonlyArray<Settling
   )
 ]
 
+/** In the order of `governance_settle_one`'s parameters. */
+export const settleOneParameters = (root: AgentId, { settlement, ticket }: Settling): ReadonlyArray<unknown> => [
+  root,
+  ticket,
+  settlement._tag,
+  settlement._tag === "Spent" ? settlement.usd : 0n,
+  settlement._tag === "Spent" ? settlement.tokens : 0n,
+  settlement._tag === "Spent" && settlement.model !== null ? storable(settlement.model) : null,
+  "resultHash" in settlement && settlement.resultHash !== null ? storable(settlement.resultHash) : null
+]
+
+export const settledOneOf = ([outcome, usd, tokens]: ReadonlyArray<unknown> = []): Settled => ({
+  usd: NanoUsd.make(amount(usd)),
+  tokens: amount(tokens),
+  outcome: outcome === "settled" || outcome === "late" || outcome === "already" ? outcome : "unknown"
+})
+
 export const settledOf = (row: ReadonlyArray<unknown> | undefined): ReadonlyArray<Settled> => {
   const [outcomes, usd, tokens] = (row ?? []).map(list)
-  return (outcomes ?? []).map((outcome, index) => ({
-    usd: NanoUsd.make(amount(usd?.[index])),
-    tokens: amount(tokens?.[index]),
-    outcome: outcome === "settled" || outcome === "late" || outcome === "already" ? outcome : "unknown"
-  }))
+  return (outcomes ?? []).map((outcome, index) => settledOneOf([outcome, usd?.[index], tokens?.[index]]))
 }
 
 /** What Postgres takes as text: a NUL or half a surrogate pair is written as its JSON escape (DEC-17). */

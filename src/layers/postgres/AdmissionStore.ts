@@ -28,11 +28,16 @@ export const make = Effect.fnUntraced(function* (options: AdmissionStoreOptions 
     deadlineMs,
     keyOf: ({ ticket }) => ticket,
     send: (root, requests) =>
-      hot.use((connection) =>
-        Effect.map(connection.queryValues(statements.settle, Sql.settleParameters(root, requests)), ([row]) =>
-          Sql.settledOf(row)
-        )
-      )
+      hot.use((connection) => {
+        const [first] = requests
+        return requests.length === 1 && first !== undefined
+          ? Effect.map(connection.queryValues(statements.settleOne, Sql.settleOneParameters(root, first)), ([row]) => [
+              Sql.settledOneOf(row)
+            ])
+          : Effect.map(connection.queryValues(statements.settle, Sql.settleParameters(root, requests)), ([row]) =>
+              Sql.settledOf(row)
+            )
+      })
   })
 
   // A call whose caller has gone never starts, so it costs nothing. What cannot be given back now ends with its lease.

@@ -1,0 +1,178 @@
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
+import { inspect } from "node:util"
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Effect } from "effect"
+import { PolicyNotRegistered, ScopeViolation } from "../../src/schema/AgentScope.ts"
+import { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../../src/schema/AuditError.ts"
+import { ChainProblem } from "../../src/schema/ChainReport.ts"
+import { ConfigurationError } from "../../src/schema/ConfigurationError.ts"
+import { BudgetCap, BudgetExceeded } from "../../src/schema/Cost.ts"
+import { ApprovalPending } from "../../src/schema/Gate.ts"
+import { isGovernanceError, isHaltError } from "../../src/schema/GovernanceError.ts"
+import { AgentId, ChainId, EventId, OperatorId, SessionId } from "../../src/schema/Ids.ts"
+import { InvalidInput } from "../../src/schema/InvalidInput.ts"
+import { InvalidJson } from "../../src/schema/Json.ts"
+import { LoopDetected } from "../../src/schema/Loop.ts"
+import { Module, ModuleDisabledError } from "../../src/schema/ModuleDisabled.ts"
+import { InvalidMoney } from "../../src/schema/Money.ts"
+import { AgentHaltedError, DelegationError, HaltPersistenceError } from "../../src/schema/Presence.ts"
+import { UnknownModelError } from "../../src/schema/Pricing.ts"
+import { WeakSecret } from "../../src/schema/Secret.ts"
+import { StoreError } from "../../src/schema/StoreError.ts"
+import { governed } from "../../src/services/Governor.ts"
+import { Presence } from "../../src/services/Presence.ts"
+import { capture, lined, newLine } from "./World.ts"
+
+const agentId = AgentId.make("clerk")
+const sessionId = SessionId.make("s1")
+const problems: ReadonlyArray<StoreError["problem"]> = [
+  "unreachable",
+  "deadline",
+  "overload",
+  "refused",
+  "integrity",
+  "closed"
+]
+const delegation: ReadonlyArray<DelegationError["problem"]> = ["agent_exists", "parent_unknown", "too_deep", "self"]
+
+/** One of each error, or one of each kind of it. */
+const governance: ReadonlyArray<Error> = [
+  new ScopeViolation({ agentId, kind: "tool", name: "refund", allowed: ["read"], policyOf: agentId }),
+  new ScopeViolation({ agentId, kind: "api", name: "GET x", allowed: [], policyOf: agentId }),
+  new PolicyNotRegistered({ agentId }),
+  ...BudgetCap.literals.map(
+    (cap) => new BudgetExceeded({ agentId, sessionId, cap, policyOf: agentId, limit: 5n, used: 4n, requested: 2n })
+  ),
+  new UnknownModelError({ model: "house-model", provider: null }),
+  ...(["count", "repeat", "cycle"] as const).map(
+    (pattern) => new LoopDetected({ agentId, sessionId, tool: "read", pattern, count: 4, limit: 3, windowSeconds: 60 })
+  ),
+  new ApprovalPending({ agentId, tool: "refund", requestId: null }),
+  new InvalidInput({ field: "usd", problem: "must be positive" }),
+  new InvalidAuditEvent({ field: "metadata", problem: "is too large" }),
+  new EventIdConflict({
+    eventId: EventId.make("00000000-0000-4000-8000-000000000000"),
+    chain: ChainId.make("operator"),
+    seq: 3
+  }),
+  ...ChainProblem.literals.map((problem) => new ChainIntegrityError({ chain: "operator", seq: 7, problem })),
+  new HaltPersistenceError({ agentId, operation: "halt", problem: "no answer" }),
+  ...delegation.map((problem) => new DelegationError({ agentId, parent: AgentId.make("boss"), problem })),
+  ...Module.literals.map((module) => new ModuleDisabledError({ module })),
+  new ConfigurationError({ setting: "auditSecret", problem: "is too short" }),
+  ...problems.map((problem) => new StoreError({ store: "CostStore", operation: "snapshot", problem }))
+]
+const halted = new AgentHaltedError({
+  agentId,
+  haltedAgent: agentId,
+  haltedBy: OperatorId.make("ada"),
+  haltedAt: DateTime.makeUnsafe(0),
+  reason: "enough",
+  path: "admission"
+})
+/** Parts of other errors: a caller sees them inside one of the above. */
+const inner: ReadonlyArray<Error> = [
+  new InvalidJson({ path: "/a", problem: "is no JSON" }),
+  new InvalidMoney({ problem: "must be positive" }),
+  new WeakSecret({ problem: "is too short" })
+]
+
+const hintOf = (error: Error) => ("recoveryHint" in error ? error.recoveryHint : undefined)
+const fieldsOf = (error: object) => new Set(Object.keys(error))
+
+describe("Errors", () => {
+  it("are all known here: a new error class in schema/ needs its sample (ERR-01)", async () => {
+    const folder = join(import.meta.dirname, "../../src/schema")
+    const files = readdirSync(folder).filter((name) => name.endsWith(".ts") && !name.endsWith(".generated.ts"))
+    const modules: ReadonlyArray<Record<string, unknown>> = await Promise.all(
+      files.map((name) => import(join(folder, name)))
+    )
+    const classes = modules.flatMap((module) =>
+      Object.entries(module).flatMap(([name, value]) =>
+        typeof value === "function" && value.prototype instanceof Error ? [name] : []
+      )
+    )
+    const known = new Set([...governance, halted, ...inner].map((error) => error.constructor.name))
+    // Read and shown by the CLI alone.
+    known.add("PolicyFileInvalid")
+    assert.deepStrictEqual(
+      classes.filter((name) => !known.has(name)),
+      []
+    )
+  })
+
+  it("each has a message and a next step, without markup of values that are missing (ERR-01)", () => {
+    for (const error of [...governance, halted, ...inner]) {
+      const hint = hintOf(error)
+      assert.isTrue(typeof hint === "string" && hint.length > 10, error.name)
+      assert.isAbove(error.message.length, 5, error.name)
+      for (const text of [error.message, String(hint)]) assert.notMatch(text, /undefined|NaN|\[object/, error.name)
+    }
+  })
+
+  it("name what matters: the allowed tools, the cap, three fixes, agent and tool and count, the row (ERR-02 to ERR-08)", () => {
+    const text = (error: Error) => `${error.message} ${String(hintOf(error))}`
+    const find = (tag: string) => governance.find((error) => error.name === tag || error.constructor.name === tag)!
+    assert.include(text(find("ScopeViolation")), "read")
+    assert.include(text(find("PolicyNotRegistered")), "Register")
+    assert.include(text(find("BudgetExceeded")), "perSessionUsd")
+    const unknown = text(find("UnknownModelError"))
+    for (const fix of ["house-model", "price", "costStrictUnknownModels", "track"]) assert.include(unknown, fix)
+    for (const fact of ["clerk", "read", "4", "60"]) assert.include(text(find("LoopDetected")), fact)
+    assert.include(text(find("ChainIntegrityError")), "row 7")
+    assert.deepStrictEqual(
+      fieldsOf(halted).has("haltedBy") && fieldsOf(halted).has("haltedAt") && fieldsOf(halted).has("reason"),
+      true
+    )
+  })
+
+  it("isGovernanceError finds them along causes, and never takes a halt for one (ERR-01, ERR-13)", () => {
+    for (const error of governance) {
+      assert.isTrue(isGovernanceError(error), error.name)
+      assert.isTrue(isGovernanceError(new Error("sdk", { cause: new Error("http", { cause: error }) })), error.name)
+      assert.isFalse(isHaltError(error))
+    }
+    assert.isFalse(isGovernanceError(halted))
+    assert.isFalse(isGovernanceError(new Error("sdk", { cause: halted })))
+    assert.isTrue(isHaltError(new Error("sdk", { cause: halted })))
+    const circle: { cause?: unknown } = {}
+    circle.cause = circle
+    for (const other of [new Error("x"), circle, null, undefined, "StoreError", 5])
+      assert.isFalse(isGovernanceError(other))
+  })
+
+  it("a StoreError carries what the driver said nowhere that is printed or sent (ERR-12, ERR-16, K-12)", () => {
+    const canary = "postgres://root:hunter2-canary@db.internal:5432/prod SELECT secret FROM x /srv/internal/path"
+    for (const problem of problems) {
+      const error = StoreError.because({ store: "CostStore", operation: "track", problem }, new Error(canary))
+      assert.strictEqual(error.detail instanceof Error && error.detail.message, canary)
+      const printed = `${error.message} ${error.recoveryHint} ${JSON.stringify(error)} ${inspect(error, { depth: 9, showHidden: true })} ${String(error)}`
+      assert.notInclude(printed, "canary")
+      assert.notInclude(printed, "SELECT")
+    }
+  })
+
+  it.effect(
+    "what a caller or the log gets when stores fail has no address, statement or path in it (ERR-16, SEC-06)",
+    () => {
+      const line = newLine()
+      const log = capture()
+      return Effect.gen(function* () {
+        line.state = "down"
+        const errors = [
+          yield* Effect.flip(Effect.void.pipe(governed({ agentId, model: "gpt-4o", maxTokens: 1 }))),
+          yield* Effect.flip((yield* Presence).halt(agentId, { by: "ada", reason: "stop" })),
+          yield* Effect.flip((yield* Presence).delegate("boss", "intern"))
+        ]
+        for (const error of errors) {
+          assert.notMatch(
+            `${error.message} ${error.recoveryHint}`,
+            /postgres(ql)?:\/\/|\b(SELECT|INSERT|UPDATE)\b|\/src\/|node_modules/
+          )
+        }
+        for (const { message } of log.lines) assert.notMatch(message, /postgres(ql)?:\/\/|\bSELECT\b/)
+      }).pipe(Effect.provide(lined(line)), Effect.provide(log.layer))
+    }
+  )
+})
