@@ -1,9 +1,11 @@
 import { Effect, Layer } from "effect"
+import { layerHaltWriter } from "../layers/Postgres.ts"
 import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import * as CostStore from "../layers/postgres/CostStore.ts"
 import * as PolicyStore from "../layers/postgres/PolicyStore.ts"
 import * as PresenceStore from "../layers/postgres/PresenceStore.ts"
 import * as Signal from "../layers/postgres/Signal.ts"
+import { toStoreError } from "../layers/postgres/SqlFailure.ts"
 import * as StoreTransaction from "../layers/postgres/StoreTransaction.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
@@ -64,8 +66,12 @@ const audit = Audit.layer.pipe(Layer.provideMerge(AuditStore.layer), Layer.provi
 
 const reader = audit.pipe(Layer.provide(readingKeys))
 
+const haltWriter = Layer.catchTag(layerHaltWriter, "SqlError", (error) =>
+  Layer.effectContext(Effect.fail(toStoreError("Database", "connect")(error)))
+)
+
 const services = Layer.mergeAll(Presence.layer, OperatorPolicies.layer).pipe(
-  Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer)),
+  Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer, haltWriter)),
   Layer.provideMerge(audit),
   Layer.provideMerge(stores),
   Layer.provide(Layer.mergeAll(StoreTransaction.layer, Signal.layer)),

@@ -8,6 +8,7 @@ import * as Cost from "../services/Cost.ts"
 import * as Evidence from "../services/Evidence.ts"
 import * as Governor from "../services/Governor.ts"
 import * as Halts from "../services/Halts.ts"
+import * as HaltWriter from "../services/HaltWriter.ts"
 import * as Lineages from "../services/Lineages.ts"
 import * as Loop from "../services/Loop.ts"
 import * as LoopWindow from "../services/LoopWindow.ts"
@@ -56,10 +57,15 @@ const pipeline = Governor.layer.pipe(
   Layer.provideMerge(Evidence.layer)
 )
 
+/** The same with halts written elsewhere than everything else (CFG-31). */
+export const layerWith = <E, R>(haltWriter: Layer.Layer<HaltWriter.HaltWriter, E, R>) =>
+  pipeline.pipe(
+    Layer.provideMerge(modules),
+    Layer.provideMerge(haltWriter),
+    Layer.provideMerge(Layer.merge(Audit.layer, Wrappers.layer)),
+    Layer.provideMerge(log),
+    Layer.provideMerge(knowledge)
+  )
+
 /** Every governance service, over whichever stores are provided. `Memory.layer` and `Postgres.layer` are this with theirs. */
-export const layer = pipeline.pipe(
-  Layer.provideMerge(modules),
-  Layer.provideMerge(Layer.merge(Audit.layer, Wrappers.layer)),
-  Layer.provideMerge(log),
-  Layer.provideMerge(knowledge)
-)
+export const layer = layerWith(HaltWriter.layer)

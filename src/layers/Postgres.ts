@@ -1,9 +1,12 @@
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Layer, type Redacted } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
+import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
+import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
+import * as HaltWriter from "../services/HaltWriter.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
 import * as Embedded from "./Embedded.ts"
@@ -86,8 +89,28 @@ export const layerStores = Layer.mergeAll(
   fallback
 ).pipe(Layer.provideMerge(keys))
 
+/** Halts through `haltDatabaseUrl` where it is set: stores of their own on a connection that may write them (CFG-31, V8-14). */
+export const layerHaltWriter = Layer.unwrap(
+  Effect.map(
+    Settings.Settings,
+    (settings): Layer.Layer<HaltWriter.HaltWriter, Layer.Error<ReturnType<typeof privileged>>, HaltWriterNeeds> =>
+      settings.haltDatabaseUrl === null ? HaltWriter.layer : privileged(settings.haltDatabaseUrl, settings)
+  )
+)
+
+type HaltWriterNeeds = Layer.Services<typeof HaltWriter.layer> | ChainKeys.ChainKeys
+
+const privileged = (url: Redacted.Redacted<string>, { pooler, schema }: GovernanceConfig) =>
+  Layer.fresh(
+    HaltWriter.layer.pipe(
+      Layer.provide(Audit.layerWith()),
+      Layer.provide([PresenceStore.layer, StoreTransaction.layer, AuditStore.layer, AuditFallback.layerMemory]),
+      Layer.provide(Database.layerFromUrl(url, { schema: SchemaName.make(schema), pooler }))
+    )
+  )
+
 const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
-  Governance.layer.pipe(
+  Governance.layerWith(layerHaltWriter).pipe(
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(layerStores),
     Layer.provideMerge(database),

@@ -68,8 +68,23 @@ export const delayed = (draft: AuditDraft): AuditDraft => {
   const metadata = parsedMetadata(draft)
   return delayedKey in metadata
     ? draft
-    : { ...draft, metadataText: canonicalize({ ...metadata, [delayedKey]: isoOf(draft.atMs) }) }
+    : withMetadata(draft, canonicalize({ ...metadata, [delayedKey]: isoOf(draft.atMs) }))
 }
+
+/** Field by field: a draft may compute its fields, and what is computed is not copied by a spread. */
+const withMetadata = (draft: AuditDraft, metadataText: string): AuditDraft => ({
+  chain: draft.chain,
+  id: draft.id,
+  atMs: draft.atMs,
+  agent: draft.agent,
+  session: draft.session,
+  parent: draft.parent,
+  kind: draft.kind,
+  model: draft.model,
+  inputHash: draft.inputHash,
+  outputHash: draft.outputHash,
+  metadataText
+})
 
 /** Whether a stored row is this very event. Its place, its time, its key and its delay are not the event's own. */
 export const isSameEvent = (row: ChainRow, draft: AuditDraft): boolean =>

@@ -58,16 +58,30 @@ export const planOf = (options: CallOptions, hash: (text: string) => string): Re
   const target = targetOf(options)
   if (Result.isFailure(target)) return Result.fail(target.failure)
   const chain = sessionId === null ? agentChains(agentId) : sessionChains(sessionId)
-  const common = { agentId, sessionId, chain, target: target.success, metadata: options.metadata }
+  const { metadata } = options
   if (options.input === undefined) {
     const inputTokens = "model" in options ? (options.inputTokens ?? estimateInputTokens("")) : 0
-    return Result.succeed({ ...common, signature: bareSignature(target.success, hash), inputHash: null, inputTokens })
+    const signature = bareSignature(target.success, hash)
+    return Result.succeed({
+      agentId,
+      sessionId,
+      chain,
+      target: target.success,
+      signature,
+      inputHash: null,
+      inputTokens,
+      metadata
+    })
   }
   return Result.map(canonicalOf(options.input), (input) => ({
-    ...common,
+    agentId,
+    sessionId,
+    chain,
+    target: target.success,
     signature: hash(targetText(target.success) + input),
     inputHash: hash(input),
-    inputTokens: "model" in options ? (options.inputTokens ?? estimateInputTokens(input)) : 0
+    inputTokens: "model" in options ? (options.inputTokens ?? estimateInputTokens(input)) : 0,
+    metadata
   }))
 }
 

@@ -1,26 +1,14 @@
 import { Context, Effect, Layer } from "effect"
 import type { AuditEventInput } from "../schema/AuditEvent.ts"
 import type { CallPlan } from "../schema/CallPlan.ts"
+import { attemptKinds, CallRow, type Outcome } from "../schema/CallRow.ts"
 import { canonicalize } from "../schema/CanonicalJson.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
 import { escape } from "../schema/Escape.ts"
 import { type CallRole, type EventId, eventOfTicket, type TicketId } from "../schema/Ids.ts"
-import { formatUsd, type NanoUsd } from "../schema/Money.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
 import type { Refusal } from "./Rooms.ts"
-
-/** How a governed call ended, as its outcome event tells it. */
-export interface Outcome {
-  readonly result: "completed" | "failed" | "halted" | "interrupted"
-  readonly error: string | null
-  readonly usd: NanoUsd
-  readonly tokens: bigint
-  readonly model: string | null
-  readonly resultHash: string | null
-  /** The lease had ended before: this replaces what the sweep assumed. */
-  readonly late: boolean
-}
 
 /**
  * The two rows of a governed call: an attempt, and an outcome or refusal that names it as parent (BEY-06). Ids are derived
@@ -44,55 +32,6 @@ export class Evidence extends Context.Service<
 export const make = Effect.gen(function* () {
   const audit = yield* Audit
 
-  const row = (
-    plan: CallPlan,
-    kind: string,
-    id: EventId,
-    parent: EventId | null,
-    metadataText: string,
-    atMs: number
-  ): AuditDraft => ({
-    chain: plan.chain,
-    id,
-    atMs,
-    agent: plan.agentId,
-    session: plan.sessionId,
-    parent,
-    kind,
-    model: plan.target.kind === "llm" ? plan.target.model : null,
-    inputHash: plan.inputHash,
-    outputHash: null,
-    metadataText
-  })
-
-  const attemptRow = (plan: CallPlan, ticket: TicketId, atMs: number) =>
-    row(
-      plan,
-      attemptKinds[plan.target.kind],
-      eventOfTicket(ticket, "attempt"),
-      null,
-      `{"name":${quote(plan.target.name)},"ticket":"${ticket}"}`,
-      atMs
-    )
-
-  const outcomeRow = (plan: CallPlan, ticket: TicketId, outcome: Outcome, atMs: number): AuditDraft => {
-    const { error, late, result, resultHash, tokens, usd } = outcome
-    const metadataText =
-      `{${error === null ? "" : `"error":${quote(error)},`}${late ? '"late":true,' : ""}"name":${quote(plan.target.name)},` +
-      `"result":"${result}","ticket":"${ticket}","tokens":"${tokens}","usd":"${usd === 0n ? "0.00" : formatUsd(usd).slice(1)}"}`
-    return {
-      ...row(
-        plan,
-        outcomeKinds[plan.target.kind],
-        eventOfTicket(ticket, "outcome"),
-        eventOfTicket(ticket, "attempt"),
-        metadataText,
-        atMs
-      ),
-      outputHash: resultHash
-    }
-  }
-
   /** An attempt with metadata of the caller's: decoded as any event, sealed values included. */
   const described = (plan: CallPlan, ticket: TicketId): AuditEventInput => ({
     kind: attemptKinds[plan.target.kind],
@@ -111,7 +50,7 @@ export const make = Effect.gen(function* () {
     // Metadata that is no plain JSON must not cost the call its row: `note` writes the substitute (A-12).
     attempt: (plan, ticket) =>
       plan.metadata === undefined
-        ? submit((atMs) => attemptRow(plan, ticket, atMs))
+        ? submit((atMs) => new CallRow(plan, ticket, null, atMs))
         : audit.note(described(plan, ticket)),
     requireAttempt: (plan, ticket) =>
       audit.require(described(plan, ticket)).pipe(
@@ -120,32 +59,31 @@ export const make = Effect.gen(function* () {
         ),
         Effect.asVoid
       ),
-    outcome: (plan, ticket, outcome) => submit((atMs) => outcomeRow(plan, ticket, outcome, atMs)),
+    outcome: (plan, ticket, outcome) => submit((atMs) => new CallRow(plan, ticket, outcome, atMs)),
     refusal: (plan, ticket, refusal) =>
-      submit((atMs) =>
-        row(
-          plan,
-          refusalKind(refusal),
-          eventOfTicket(ticket, "outcome"),
-          eventOfTicket(ticket, "attempt"),
-          canonicalize(escape({ name: plan.target.name, reason: refusal.message, refused: refusal._tag, ticket })),
-          atMs
+      submit((atMs) => ({
+        chain: plan.chain,
+        id: eventOfTicket(ticket, "outcome"),
+        atMs,
+        agent: plan.agentId,
+        session: plan.sessionId,
+        parent: eventOfTicket(ticket, "attempt"),
+        kind: refusalKind(refusal),
+        model: plan.target.kind === "llm" ? plan.target.model : null,
+        inputHash: plan.inputHash,
+        outputHash: null,
+        metadataText: canonicalize(
+          escape({ name: plan.target.name, reason: refusal.message, refused: refusal._tag, ticket })
         )
-      ),
+      })),
     attemptNow: (plan, ticket, nowMs) =>
-      plan.metadata === undefined && audit.submitNow(attemptRow(plan, ticket, nowMs), nowMs),
-    outcomeNow: (plan, ticket, outcome, nowMs) => audit.submitNow(outcomeRow(plan, ticket, outcome, nowMs), nowMs),
+      plan.metadata === undefined && audit.submitNow(new CallRow(plan, ticket, null, nowMs), nowMs),
+    outcomeNow: (plan, ticket, outcome, nowMs) => audit.submitNow(new CallRow(plan, ticket, outcome, nowMs), nowMs),
     idOf: eventOfTicket
   })
 })
 
 export const layer = Layer.effect(Evidence, make)
-
-const attemptKinds = { tool: "tool.call", api: "api.call", llm: "llm.call" } as const
-const outcomeKinds = { tool: "tool.result", api: "api.result", llm: "llm.result" } as const
-
-// Names are normalised and well formed, and error tags are made so below: JSON.stringify then writes what RFC 8785 prescribes.
-const quote = (text: string) => JSON.stringify(text.toWellFormed())
 
 const refusalKind = (refusal: Refusal): string => {
   switch (refusal._tag) {

@@ -1,4 +1,5 @@
 import { Context, Duration, Effect, Layer, Option, Result, Schema } from "effect"
+import type { AuditEventInput } from "../schema/AuditEvent.ts"
 import { normaliseReason } from "../schema/HaltReason.ts"
 import { AgentId, OperatorId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
@@ -14,15 +15,14 @@ import {
 } from "../schema/Presence.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
-import { Audit } from "./Audit.ts"
 import { within } from "./Deadline.ts"
 import { Halts } from "./Halts.ts"
+import { HaltWriter } from "./HaltWriter.ts"
 import { Lineages } from "./Lineages.ts"
 import { PresenceStore } from "./PresenceStore.ts"
 import { Settings } from "./Settings.ts"
 import { Signal } from "./Signal.ts"
 import { standing } from "./Standing.ts"
-import { StoreTransaction } from "./StoreTransaction.ts"
 
 /** Who is there, who may stop whom, and the switch that does it. Observation never fails; enforcement does (RES-01, RES-02). */
 export class Presence extends Context.Service<
@@ -66,8 +66,7 @@ export class Presence extends Context.Service<
 
 export const make = Effect.gen(function* () {
   const store = yield* PresenceStore
-  const transaction = yield* StoreTransaction
-  const audit = yield* Audit
+  const writer = yield* HaltWriter
   const halts = yield* Halts
   const signal = yield* Signal
   const lineages = yield* Lineages
@@ -91,27 +90,16 @@ export const make = Effect.gen(function* () {
     yield* observe("heartbeat", store.heartbeat({ agentId, status, operatorId, metadata }), undefined)
   })
 
-  /** One transaction: the tree's row first, then the head of the agent's chain. The signal follows the commit. */
+  /** The signal follows the commit. */
   const act = <A>(
     agentId: AgentId,
     operation: "halt" | "resume",
-    change: Effect.Effect<A, StoreError>,
-    event: (result: A) => Parameters<Audit["Service"]["requireInTransaction"]>[0] | undefined,
+    change: (store: PresenceStore["Service"]) => Effect.Effect<A, StoreError>,
+    event: (result: A) => AuditEventInput | undefined,
     take: (result: A) => Effect.Effect<void>
   ) =>
     Effect.uninterruptibleMask((restore) =>
-      restore(
-        within(
-          transaction.run(
-            Effect.tap(change, (result) => {
-              const row = event(result)
-              return row === undefined ? Effect.void : audit.requireInTransaction(row)
-            })
-          ),
-          actBound,
-          tooLate(operation)
-        )
-      ).pipe(
+      restore(within(writer.commit(change, event), actBound, tooLate(operation))).pipe(
         Effect.mapError((error) => new HaltPersistenceError({ agentId, operation, problem: error.message })),
         // What is committed is made known, also when whoever asked for it has gone meanwhile.
         Effect.tap(take),
@@ -154,7 +142,7 @@ export const make = Effect.gen(function* () {
       const { halt } = yield* act(
         agentId,
         "halt",
-        store.halt({ agentId, haltedBy, reason: why }),
+        (presence) => presence.halt({ agentId, haltedBy, reason: why }),
         ({ changed }) =>
           changed ? { kind: "agent.halted", agentId, metadata: { by: haltedBy, reason: why } } : undefined,
         (result) => Effect.sync(() => halts.learn(result.halt))
@@ -168,7 +156,7 @@ export const make = Effect.gen(function* () {
       const lifted = yield* act(
         agentId,
         "resume",
-        store.resume(agentId),
+        (presence) => presence.resume(agentId),
         (halt) =>
           halt === null
             ? undefined

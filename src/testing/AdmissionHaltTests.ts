@@ -143,6 +143,24 @@ export const haltAndLoopTests = (it: Vitest.MethodsNonLive<Stores>, { advance, c
     })
   )
 
+  it.effect(
+    "allows maxCalls again once earlier ones have left the window, however many there were (LOP-02, DEC-20)",
+    () =>
+      Effect.gen(function* () {
+        const store = yield* AdmissionStore
+        const agentId = yield* enrolled
+        yield* policy(agentId, "loop", { windowSeconds: 2, maxCalls: 20 })
+        const verdictsOf = (calls: number) =>
+          Effect.forEach(Array.from({ length: calls }), () =>
+            Effect.map(store.admit(request(agentId, { tool: "search", hold: exactly(0n) })), ({ _tag }) => _tag)
+          )
+        const admitted = (calls: number) => Array.from({ length: calls }, () => "Admitted")
+        assert.deepStrictEqual(yield* verdictsOf(17), admitted(17))
+        yield* advance(2100)
+        assert.deepStrictEqual(yield* verdictsOf(21), [...admitted(20), "Looping"])
+      })
+  )
+
   it.effect("returns the session's last 32 tool calls with their results, oldest first (BEY-15, DEC-21)", () =>
     Effect.gen(function* () {
       const store = yield* AdmissionStore

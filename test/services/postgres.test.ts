@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { type Context, Deferred, Effect, Exit, Fiber, Layer, Stream } from "effect"
+import { SqlClient } from "effect/sql"
 import * as Governance from "../../src/layers/Governance.ts"
 import * as Postgres from "../../src/layers/Postgres.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
@@ -12,7 +13,7 @@ import * as Pricing from "../../src/services/Pricing.ts"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
 import * as Settings from "../../src/services/Settings.ts"
 import { Signal } from "../../src/services/Signal.ts"
-import { freshDatabase, TestDatabase } from "../support/database.ts"
+import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
 import { silentSignal } from "./World.ts"
 
 const auditSecret = "k3Jx9QvT7mZp2LwN8sRb4YcF6hDg1AeU"
@@ -225,6 +226,40 @@ layer(freshDatabase, { excludeTestServices: true, timeout: "60 seconds" })(
             })
           )
         })
+    )
+  }
+)
+
+layer(freshDatabase, { excludeTestServices: true, timeout: "60 seconds" })(
+  "A privileged connection for halts",
+  (it) => {
+    it.effect("writes what the application's role may not, and every process sees it (CFG-31, V8-14)", () =>
+      Effect.gen(function* () {
+        const database = yield* TestDatabase
+        const owner = layerSql("owner", { maxConnections: 1 })
+        yield* Effect.provide(
+          SqlClient.SqlClient.use((sql) =>
+            sql.unsafe(`REVOKE EXECUTE ON FUNCTION governance_halt FROM "${database.appRole}"`)
+          ),
+          owner,
+          { local: true }
+        )
+        const plain = yield* processOn()
+        const refused = yield* Effect.flip(halt("wanderer").pipe(inside(plain)))
+        assert.strictEqual(refused._tag, "HaltPersistenceError")
+        assert.isFalse(yield* isHalted("wanderer").pipe(inside(plain)))
+
+        const operator = yield* processOn({ haltDatabaseUrl: database.ownerUrl })
+        yield* halt("wanderer").pipe(inside(operator))
+        yield* until(isHalted("wanderer").pipe(inside(plain)))
+        const rows = yield* Effect.flatMap(Audit, (audit) => audit.getEvents({ kinds: ["agent.halted"] })).pipe(
+          inside(plain)
+        )
+        assert.deepStrictEqual(
+          rows.map((row) => `${row.agentId}`),
+          ["wanderer"]
+        )
+      })
     )
   }
 )

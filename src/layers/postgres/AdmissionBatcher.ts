@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { AgentId } from "../../schema/Ids.ts"
 import { StoreError } from "../../schema/StoreError.ts"
+import { type Job, type Lane, take } from "./AdmissionLane.ts"
 import { bounded } from "./Deadline.ts"
 import { isTransient, isUnknownOutcome, toStoreError } from "./SqlFailure.ts"
 
@@ -20,7 +21,6 @@ export interface Batcher<Q, A> {
   readonly submit: (root: AgentId, request: Q) => Effect.Effect<A, StoreError>
 }
 
-const maxBatch = 256
 /** Beyond it callers are refused at once: an outage must not fill the memory. */
 const maxWaiting = 50_000
 const maxTries = 5
@@ -160,36 +160,6 @@ export const make = Effect.fnUntraced(function* <Q, A>(options: BatcherOptions<Q
 /** Sending it again would fail again. */
 const isDefinite = (error: SqlError | StoreError): boolean =>
   error._tag === "SqlError" ? !isTransient(error) && !isUnknownOutcome(error) : error.problem === "integrity"
-
-interface Job<Q, A> {
-  readonly request: Q
-  readonly resume: (outcome: Effect.Effect<A, StoreError>) => void
-  sent: boolean
-  done: boolean
-  timer: ReturnType<typeof setTimeout> | undefined
-}
-
-interface Lane<Q, A> {
-  queue: Array<Job<Q, A>>
-}
-
-/** The next batch: callers that gave up are left out, a key that is already in it waits for the next one. */
-const take = <Q, A>(lane: Lane<Q, A>, keyOf: (request: Q) => string): ReadonlyArray<Job<Q, A>> => {
-  const keys = new Set<string>()
-  const jobs: Array<Job<Q, A>> = []
-  const rest: Array<Job<Q, A>> = []
-  for (const job of lane.queue) {
-    if (job.done) continue
-    const key = keyOf(job.request)
-    if (jobs.length >= maxBatch || keys.has(key)) rest.push(job)
-    else {
-      keys.add(key)
-      jobs.push(job)
-    }
-  }
-  lane.queue = rest
-  return jobs
-}
 
 /** Lets every fiber that can run do so. Real time, also under a test's clock. */
 const turn = Effect.callback<void>((resume) => {

@@ -4,6 +4,7 @@ import { AgentId, SessionId, TicketId } from "../../schema/Ids.ts"
 import { NanoUsd } from "../../schema/Money.ts"
 import { StoreError } from "../../schema/StoreError.ts"
 import { AdmissionStore } from "../../services/AdmissionStore.ts"
+import * as Answers from "./AdmissionAnswers.ts"
 import * as Batcher from "./AdmissionBatcher.ts"
 import * as Sql from "./AdmissionStatements.ts"
 import { Database } from "./Database.ts"
@@ -32,10 +33,10 @@ export const make = Effect.fnUntraced(function* (options: AdmissionStoreOptions 
         const [first] = requests
         return requests.length === 1 && first !== undefined
           ? Effect.map(connection.queryValues(statements.settleOne, Sql.settleOneParameters(root, first)), ([row]) => [
-              Sql.settledOneOf(row)
+              Answers.settledOneOf(row)
             ])
           : Effect.map(connection.queryValues(statements.settle, Sql.settleParameters(root, requests)), ([row]) =>
-              Sql.settledOf(row)
+              Answers.settledOf(row)
             )
       })
   })
@@ -51,7 +52,7 @@ export const make = Effect.fnUntraced(function* (options: AdmissionStoreOptions 
       )
     )
 
-  const admitting = yield* Batcher.make<Admission, Sql.Answer>({
+  const admitting = yield* Batcher.make<Admission, Answers.Answer>({
     operation: "admit",
     deadlineMs,
     keyOf: ({ ticket }) => ticket,
@@ -60,10 +61,10 @@ export const make = Effect.fnUntraced(function* (options: AdmissionStoreOptions 
         const [first] = requests
         return requests.length === 1 && first !== undefined
           ? Effect.map(connection.queryValues(statements.admitOne, Sql.admitOneParameters(first)), ([row]) => [
-              Sql.answerOf(row)
+              Answers.answerOf(row)
             ])
           : Effect.map(connection.queryValues(statements.admit, Sql.admitParameters(root, requests)), ([row]) =>
-              Sql.answersOf(requests, row)
+              Answers.answersOf(requests, row)
             )
       }),
     onAbandoned: (root, { ticket }, answer) => {

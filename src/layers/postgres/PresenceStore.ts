@@ -3,7 +3,7 @@ import { AgentId, OperatorId } from "../../schema/Ids.ts"
 import { type AgentPresence, AgentStatus, type Halt } from "../../schema/Presence.ts"
 import { StoreError } from "../../schema/StoreError.ts"
 import { PresenceStore } from "../../services/PresenceStore.ts"
-import { decodeHalt } from "./AdmissionStatements.ts"
+import { decodeHalt } from "./AdmissionAnswers.ts"
 import * as Ask from "./Ask.ts"
 import { Database } from "./Database.ts"
 
