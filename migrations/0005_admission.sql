@@ -277,7 +277,7 @@ END $$;
 
 -- One call alone. A fast lane for the usual answer: nobody of the tree is halted, the ticket is new, the loop window and every
 -- cap have room. Whatever else is the case is left to governance_admit, so that each refusal has one source. Everything is read
--- before anything is written: the tree's row keeps what was read from changing.
+-- before anything is written, by single rows: the tree's row keeps what was read from changing.
 CREATE FUNCTION {{schema}}.governance_admit_one(
   p_root text, p_agent text, p_session text, p_tool text, p_ticket uuid, p_signature text, p_usd bigint, p_tokens bigint,
   p_lease_ms bigint, p_model text, p_facts text,
@@ -289,11 +289,17 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off 
 DECLARE
   v_open     boolean;
   v_now      timestamptz;
+  v_us       bigint;
   v_path     text[];
-  v_short    boolean;
-  v_made     bigint;
+  v_agent    text;
+  v_limits   bigint[];
+  v_usd      bigint;
+  v_tokens   bigint;
+  v_started  timestamptz;
+  v_ready    boolean := true;
   v_loop     bigint[];
   v_progress boolean;
+  v_windowed boolean := false;
   v_calls    bigint[];
   v_before   bigint;
 BEGIN
@@ -301,49 +307,46 @@ BEGIN
   BEGIN
     SELECT t.halts = '{}' INTO v_open FROM {{schema}}.governance_trees t WHERE t.root = p_root FOR NO KEY UPDATE;
     EXIT lane WHEN p_usd < 0 OR v_open IS NOT TRUE;
-    -- The caps of the path by the same rule as `firstShort`, in one query: a statement costs more here than what it reads.
-    SELECT m.now, to_char(m.now AT TIME ZONE 'UTC', 'YYYY-MM-DD'), a.path, q.short, q.made
-      INTO v_now, day, v_path, v_short, v_made
-      FROM (SELECT {{schema}}.governance_now() AS now) m
-     CROSS JOIN {{schema}}.governance_agents a
-     CROSS JOIN LATERAL (
-       SELECT count(s.usd) + count(d.usd) AS made,
-              bool_or((b.limits[1] >= 0 AND p_usd > b.limits[1] - coalesce(s.usd, 0))
-                OR b.limits[1] BETWEEN 0 AND coalesce(s.usd, 0)
-                OR (b.limits[2] >= 0 AND p_tokens > b.limits[2] - coalesce(s.tokens, 0))
-                OR b.limits[2] BETWEEN 0 AND coalesce(s.tokens, 0)
-                OR (b.limits[3] >= 0 AND p_usd > b.limits[3] - coalesce(d.usd, 0))
-                OR b.limits[3] BETWEEN 0 AND coalesce(d.usd, 0)
-                OR (b.limits[4] >= 0 AND p_tokens > b.limits[4] - coalesce(d.tokens, 0))
-                OR b.limits[4] BETWEEN 0 AND coalesce(d.tokens, 0)
-                OR b.limits[5] = 0
-                OR (b.limits[5] > 0 AND m.now - s.started_at >= b.limits[5] * interval '1 second')) AS short
-         FROM unnest(a.path) AS x(agent)
-         LEFT JOIN LATERAL (
-           SELECT b.limits FROM {{schema}}.governance_policies b WHERE b.agent = x.agent AND b.kind = 'budget' LIMIT 1) b ON true
-         LEFT JOIN LATERAL (
-           SELECT c.used_usd + c.held_usd AS usd, c.used_tokens + c.held_tokens AS tokens, c.started_at
-             FROM {{schema}}.governance_cost_counters c
-            WHERE c.root = p_root AND c.agent = x.agent AND c.scope = 's:' || p_session LIMIT 1) s ON true
-         LEFT JOIN LATERAL (
-           SELECT c.used_usd + c.held_usd AS usd, c.used_tokens + c.held_tokens AS tokens
-             FROM {{schema}}.governance_cost_counters c
-            WHERE c.root = p_root AND c.agent = x.agent AND c.scope = 'd:' || to_char(m.now AT TIME ZONE 'UTC', 'YYYY-MM-DD') LIMIT 1) d
-           ON true) q
-     WHERE a.agent = p_agent AND a.root = p_root
-       AND NOT EXISTS (SELECT 1 FROM {{schema}}.governance_tickets t WHERE t.root = p_root AND t.ticket = p_ticket);
-    EXIT lane WHEN NOT FOUND OR v_short;
+    v_now := {{schema}}.governance_now();
+    day := to_char(v_now AT TIME ZONE 'UTC', 'YYYY-MM-DD');
+    SELECT a.path INTO v_path FROM {{schema}}.governance_agents a WHERE a.agent = p_agent AND a.root = p_root;
+    EXIT lane WHEN NOT FOUND;
+    PERFORM 1 FROM {{schema}}.governance_tickets t WHERE t.root = p_root AND t.ticket = p_ticket;
+    EXIT lane WHEN FOUND;
+
+    -- The same rule as `firstShort`.
+    FOREACH v_agent IN ARRAY v_path LOOP
+      SELECT b.limits INTO v_limits FROM {{schema}}.governance_policies b WHERE b.agent = v_agent AND b.kind = 'budget';
+      SELECT c.used_usd + c.held_usd, c.used_tokens + c.held_tokens, c.started_at INTO v_usd, v_tokens, v_started
+        FROM {{schema}}.governance_cost_counters c WHERE c.root = p_root AND c.agent = v_agent AND c.scope = 's:' || p_session;
+      v_ready := v_ready AND FOUND;
+      EXIT lane WHEN v_limits IS NOT NULL AND (
+           (v_limits[1] >= 0 AND (v_limits[1] <= coalesce(v_usd, 0) OR p_usd > v_limits[1] - coalesce(v_usd, 0)))
+        OR (v_limits[2] >= 0 AND (v_limits[2] <= coalesce(v_tokens, 0) OR p_tokens > v_limits[2] - coalesce(v_tokens, 0)))
+        OR (v_limits[5] >= 0 AND (v_limits[5] = 0 OR v_now - v_started >= v_limits[5] * interval '1 second')));
+      SELECT c.used_usd + c.held_usd, c.used_tokens + c.held_tokens INTO v_usd, v_tokens
+        FROM {{schema}}.governance_cost_counters c WHERE c.root = p_root AND c.agent = v_agent AND c.scope = 'd:' || day;
+      v_ready := v_ready AND FOUND;
+      EXIT lane WHEN v_limits IS NOT NULL AND (
+           (v_limits[3] >= 0 AND (v_limits[3] <= coalesce(v_usd, 0) OR p_usd > v_limits[3] - coalesce(v_usd, 0)))
+        OR (v_limits[4] >= 0 AND (v_limits[4] <= coalesce(v_tokens, 0) OR p_tokens > v_limits[4] - coalesce(v_tokens, 0))));
+    END LOOP;
 
     IF p_tool IS NOT NULL THEN
-      SELECT l.limits, l.body ? 'progress', w.calls, w.before INTO v_loop, v_progress, v_calls, v_before
-        FROM {{schema}}.governance_policies l
-        LEFT JOIN LATERAL (
-          SELECT w.calls, (SELECT count(*) FROM unnest(w.calls) AS c(at)
-                            WHERE c.at > (extract(epoch FROM v_now) * 1000000)::bigint - l.limits[2] * 1000000) AS before
-            FROM {{schema}}.governance_loop_windows w
-           WHERE w.root = p_root AND w.agent = p_agent AND w.session = p_session AND w.tool = p_tool LIMIT 1) w ON true
-       WHERE l.agent = p_agent AND l.kind = 'loop';
-      EXIT lane WHEN v_before >= v_loop[1];
+      SELECT l.limits, l.body ? 'progress' INTO v_loop, v_progress
+        FROM {{schema}}.governance_policies l WHERE l.agent = p_agent AND l.kind = 'loop';
+      IF v_loop IS NOT NULL THEN
+        v_us := extract(epoch FROM v_now) * 1000000;
+        SELECT w.calls INTO v_calls FROM {{schema}}.governance_loop_windows w
+         WHERE w.root = p_root AND w.agent = p_agent AND w.session = p_session AND w.tool = p_tool;
+        v_windowed := FOUND;
+        -- A short list needs no counting: it may keep a few calls that have left the window, and whoever counts leaves them out.
+        IF cardinality(v_calls) >= least(v_loop[1], 16) THEN
+          v_before := (SELECT count(*) FROM unnest(v_calls) AS c(at) WHERE c.at > v_us - v_loop[2] * 1000000);
+          EXIT lane WHEN v_before >= v_loop[1];
+          v_calls := v_calls[cardinality(v_calls) - v_before + 1:];
+        END IF;
+      END IF;
       IF v_progress THEN
         SELECT array_agg(q.signature), array_agg(q.result_hash) INTO recent_signatures, recent_results
           FROM (
@@ -360,7 +363,7 @@ BEGIN
       (root, ticket, agent, session, state, verdict, held_usd, held_tokens, day, opened_at, expires_at, tool, model, signature, facts)
     VALUES (p_root, p_ticket, p_agent, p_session, 'open', 'Admitted', p_usd, p_tokens, day, v_now,
       v_now + p_lease_ms * interval '1 millisecond', p_tool, p_model, p_signature, p_facts::json);
-    IF v_made < 2 * cardinality(v_path) THEN
+    IF NOT v_ready THEN
       INSERT INTO {{schema}}.governance_cost_counters (root, agent, scope, started_at)
       SELECT p_root, u.agent, u.scope, v_now
         FROM unnest(v_path || v_path, array_fill('s:' || p_session, ARRAY[cardinality(v_path)])
@@ -371,10 +374,12 @@ BEGIN
       UPDATE {{schema}}.governance_cost_counters c SET held_usd = c.held_usd + p_usd, held_tokens = c.held_tokens + p_tokens
        WHERE c.root = p_root AND c.agent = ANY (v_path) AND c.scope IN ('s:' || p_session, 'd:' || day);
     END IF;
-    IF v_loop IS NOT NULL THEN
-      INSERT INTO {{schema}}.governance_loop_windows AS w (root, agent, session, tool, calls)
-      VALUES (p_root, p_agent, p_session, p_tool, coalesce(v_calls[cardinality(v_calls) - v_before + 1:], '{}') || (extract(epoch FROM v_now) * 1000000)::bigint)
-      ON CONFLICT (root, agent, session, tool) DO UPDATE SET calls = EXCLUDED.calls;
+    IF v_windowed THEN
+      UPDATE {{schema}}.governance_loop_windows w SET calls = v_calls || v_us
+       WHERE w.root = p_root AND w.agent = p_agent AND w.session = p_session AND w.tool = p_tool;
+    ELSIF v_loop IS NOT NULL THEN
+      INSERT INTO {{schema}}.governance_loop_windows (root, agent, session, tool, calls)
+      VALUES (p_root, p_agent, p_session, p_tool, ARRAY[v_us]);
     END IF;
     verdict := 'Admitted';
     held_usd := p_usd;

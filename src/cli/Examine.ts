@@ -1,13 +1,19 @@
-import { Clock, Effect, FileSystem, Layer, Option, Redacted, Result } from "effect"
+import { Clock, Effect, FileSystem, Layer, Redacted, Result } from "effect"
 import { SqlClient } from "effect/sql"
 import { defaultDirectory } from "../layers/JsonlFallback.ts"
 import * as AdmissionStore from "../layers/postgres/AdmissionStore.ts"
+import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import { examine as examineSchema } from "../layers/postgres/Doctor.ts"
 import { toStoreError } from "../layers/postgres/SqlFailure.ts"
 import * as Finding from "../schema/Finding.ts"
 import { checkSecretStrength } from "../schema/Secret.ts"
 import { AdmissionStore as Admissions } from "../services/AdmissionStore.ts"
+import * as Audit from "../services/Audit.ts"
+import * as AuditFallback from "../services/AuditFallback.ts"
+import * as ChainKeys from "../services/ChainKeys.ts"
+import * as Evidence from "../services/Evidence.ts"
 import * as Settings from "../services/Settings.ts"
+import * as Sweep from "../services/Sweep.ts"
 import { counted } from "./CliFailure.ts"
 import type { EnvironmentError, Examination } from "./Environment.ts"
 import * as Place from "./Place.ts"
@@ -122,21 +128,51 @@ const leftovers = Effect.gen(function* () {
       )
 })
 
-const orphans = Effect.fnUntraced(function* (place: Place.Place["Service"]) {
-  const limit = 200
-  const expired = yield* Admissions.use((store) => store.expired(limit)).pipe(
-    Effect.provide(Layer.provide(AdmissionStore.layer, Place.database(place)), { local: true }),
-    Effect.option
+const check = "open calls"
+
+/** Calls of processes that died: with the secret at hand they are charged and recorded here and now, else counted (BEY-06). */
+const orphans = (place: Place.Place["Service"]) =>
+  (place.auditSecret === null ? counting(place) : sweeping(place, place.auditSecret)).pipe(
+    Effect.orElseSucceed(() => Finding.warn(check, "could not be read", "Run `governance migrate`, then look again."))
   )
-  const check = "open calls"
-  if (Option.isNone(expired))
-    return Finding.warn(check, "could not be read", "Run `governance migrate`, then look again.")
-  const count = expired.value.length
-  return count === 0
-    ? Finding.ok(check, "none was left behind by a process that died")
-    : Finding.warn(
-        check,
-        `${count === limit ? `${limit} or more calls` : counted(count, "call")} of processes that died`,
-        "The next program that starts charges what they held and records them as call.orphaned."
-      )
-})
+
+const sweeping = (place: Place.Place["Service"], secret: Redacted.Redacted<string>) =>
+  Effect.map(
+    Effect.provide(
+      Sweep.Sweep.use((sweep) => sweep.run),
+      sweepLayer(place, secret),
+      { local: true }
+    ),
+    ({ orphaned, recovered }) =>
+      orphaned + recovered === 0
+        ? Finding.ok(check, "none was left behind by a process that died")
+        : Finding.ok(
+            check,
+            `${counted(orphaned, "call")} of processes that died: charged what they held and recorded as call.orphaned; ${recovered} more were settled from their record`
+          )
+  )
+
+const sweepLayer = (place: Place.Place["Service"], secret: Redacted.Redacted<string>) =>
+  Sweep.layerOnDemand.pipe(
+    Layer.provide(Evidence.layer),
+    Layer.provide(Audit.layerWith()),
+    Layer.provide([AdmissionStore.layer, AuditStore.layer, AuditFallback.layerMemory]),
+    Layer.provide(ChainKeys.layer({ secret, ephemeralAllowed: false })),
+    Layer.provide(Place.database(place))
+  )
+
+const counting = (place: Place.Place["Service"]) => {
+  const limit = 200
+  return Admissions.use((store) => store.expired(limit)).pipe(
+    Effect.provide(Layer.provide(AdmissionStore.layer, Place.database(place)), { local: true }),
+    Effect.map(({ length }) =>
+      length === 0
+        ? Finding.ok(check, "none was left behind by a process that died")
+        : Finding.warn(
+            check,
+            `${length === limit ? `${limit} or more calls` : counted(length, "call")} of processes that died`,
+            "Set GOVERNANCE_AUDIT_SECRET and run this again: then they are charged and recorded."
+          )
+    )
+  )
+}

@@ -2,11 +2,11 @@ import { Option, Schema } from "effect"
 import { Hex } from "effect/encoding"
 import { AuditRecord, noHmac } from "./AuditRecord.ts"
 import { canonicalize } from "./CanonicalJson.ts"
-import { isoOf } from "./Instant.ts"
 import type { AuditDraft, ChainRow } from "./Envelope.ts"
 import { parseEnvelope } from "./EnvelopeText.ts"
 import { unescape } from "./Escape.ts"
 import type { KeyId } from "./Ids.ts"
+import { isoOf } from "./Instant.ts"
 import type { JsonObject, JsonValue } from "./Json.ts"
 
 /** A stored row as readers see it. Where the text cannot be read the columns speak, and the metadata say so. */

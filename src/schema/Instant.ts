@@ -35,4 +35,6 @@ const dateOf = (daysSince1970: number): string => {
 }
 
 const yearText = (year: number): string =>
-  year >= 0 && year <= 9999 ? `${year}`.padStart(4, "0") : `${year < 0 ? "-" : "+"}${`${Math.abs(year)}`.padStart(6, "0")}`
+  year >= 0 && year <= 9999
+    ? `${year}`.padStart(4, "0")
+    : `${year < 0 ? "-" : "+"}${`${Math.abs(year)}`.padStart(6, "0")}`

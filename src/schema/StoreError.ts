@@ -33,7 +33,7 @@ const details = new WeakMap<StoreError, unknown>()
 const sentences: Record<StoreProblem, string> = {
   unreachable: "the governance database cannot be reached",
   deadline: "the governance database did not answer in time",
-  overload: "too much is waiting to be written",
+  overload: "there is no room for more: its connections or the queue to it are full",
   refused: "the governance database refused the statement",
   integrity: "the stored data contradict themselves",
   closed: "governance is shutting down"

@@ -6,9 +6,9 @@ import { canonicalize } from "../schema/CanonicalJson.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
 import { escape } from "../schema/Escape.ts"
 import { type CallRole, type EventId, eventOfTicket, type TicketId } from "../schema/Ids.ts"
+import type { Refusal } from "../schema/Refusal.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
-import type { Refusal } from "./Rooms.ts"
 
 /**
  * The two rows of a governed call: an attempt, and an outcome or refusal that names it as parent (BEY-06). Ids are derived

@@ -1,6 +1,6 @@
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import type { CallPlan } from "../schema/CallPlan.ts"
-import { LoopDetected } from "../schema/Loop.ts"
+import { looping } from "../schema/Refusal.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { LoopWindow } from "./LoopWindow.ts"
 import { Policies } from "./Policies.ts"
@@ -21,15 +21,10 @@ export const make = Effect.gen(function* () {
     if (!settings.costFailOpen || !silent.has(error.problem)) return yield* error
     const policy = settings.enableLoop ? policies.get(agentId, "loop")?.policy : undefined
     if (policy !== undefined && target.kind !== "llm") {
-      // Elapsed time, not the wall clock: a clock that is set must not empty a window.
-      const nowMs = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
-      const count = window.count(agentId, sessionId, target.name.toLowerCase(), policy.windowSeconds, nowMs)
+      const count = yield* window.count(agentId, sessionId, target.name.toLowerCase(), policy.windowSeconds)
       if (count > policy.maxCalls && policy.action === "raise") {
         const { maxCalls: limit, windowSeconds } = policy
-        return yield* new LoopDetected({
-          ...{ agentId, sessionId, tool: target.name, pattern: "count" },
-          ...{ count, limit, windowSeconds }
-        })
+        return yield* looping(plan, "count", count, limit, windowSeconds)
       }
     }
     yield* Effect.logWarning("cost.fail_open", { agent: agentId, call: target.name, problem: error.problem })

@@ -2,14 +2,15 @@ import { Clock, Context, Effect, Fiber, Layer, Result, type Scope, Stream } from
 import { type CallOptions, planOf } from "../schema/CallPlan.ts"
 import type { AgentId, SessionId, TicketId } from "../schema/Ids.ts"
 import type { AgentHaltedError, Halt } from "../schema/Presence.ts"
+import type { Refusal } from "../schema/Refusal.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { Evidence } from "./Evidence.ts"
 import { Halts, haltedError } from "./Halts.ts"
 import { type OpenCall, OpenCalls, type Spending } from "./OpenCalls.ts"
-import { newTicket, type Refusal, Rooms } from "./Rooms.ts"
+import { newTicket, Rooms } from "./Rooms.ts"
 
+export type { Refusal } from "../schema/Refusal.ts"
 export type { Spending } from "./OpenCalls.ts"
-export type { Refusal } from "./Rooms.ts"
 
 /** Permission to make one call, good until its scope closes: then the money is settled and the outcome written. */
 export interface Ticket {

@@ -1,4 +1,4 @@
-import { Clock, Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { Identifier } from "../schema/Identifier.ts"
 import { AgentId, SessionId } from "../schema/Ids.ts"
@@ -55,16 +55,20 @@ export const make = Effect.gen(function* () {
     const sessionId = session === null ? null : yield* decodeArgument(SessionId, "sessionId", session)
     const tool = (yield* decodeArgument(toolNames, "tool", toolName)).toLowerCase()
     const { trouble } = yield* stand(agentId, "loop.record_call")
-    const asked = Effect.andThen(policies.stored([agentId]), store.record(agentId, sessionId, tool))
+    // What the store has counted is counted here too: should it fall silent, the window goes on from there.
+    const asked = policies.stored([agentId]).pipe(
+      Effect.andThen(store.record(agentId, sessionId, tool)),
+      Effect.tap((counted) =>
+        counted === null ? Effect.void : local.count(agentId, sessionId, tool, counted.windowSeconds)
+      )
+    )
     const counted = yield* Effect.catch(
       trouble === null ? bounded("record", asked) : Effect.fail(trouble),
       Effect.fnUntraced(function* (error) {
         yield* Effect.logWarning("loop.store_failed", { problem: error.problem, window: "in memory" })
         const policy = policies.get(agentId, "loop")?.policy
         if (policy === undefined) return null
-        // Elapsed time, not the wall clock: a clock that is set must not empty a window.
-        const nowMs = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
-        const count = local.count(agentId, sessionId, tool, policy.windowSeconds, nowMs)
+        const count = yield* local.count(agentId, sessionId, tool, policy.windowSeconds)
         return { count, maxCalls: policy.maxCalls, windowSeconds: policy.windowSeconds, action: policy.action }
       })
     )

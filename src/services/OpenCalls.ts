@@ -1,4 +1,5 @@
 import { Cause, type Clock, Context, DateTime, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import type { Admitted } from "../schema/Admitted.ts"
 import type { Settlement, Usage } from "../schema/Call.ts"
 import { hashOfResult } from "../schema/CallPlan.ts"
 import type { Outcome } from "../schema/CallRow.ts"
@@ -11,7 +12,6 @@ import { CostStore } from "./CostStore.ts"
 import { within } from "./Deadline.ts"
 import { Evidence } from "./Evidence.ts"
 import { Pricing } from "./Pricing.ts"
-import type { Admitted } from "./Rooms.ts"
 import { Settings } from "./Settings.ts"
 
 /** What a call says it has used so far: a provider's usage, or an amount. */

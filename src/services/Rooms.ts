@@ -1,16 +1,16 @@
 import { Cause, Clock, Context, Duration, Effect, Layer, Option, Schedule } from "effect"
-import { matches, type PolicyNotRegistered, type ScopeViolation } from "../schema/AgentScope.ts"
+import type { Admitted } from "../schema/Admitted.ts"
+import { matches } from "../schema/AgentScope.ts"
 import type { Admission, Hold, Verdict } from "../schema/Call.ts"
 import type { CallOptions, CallPlan } from "../schema/CallPlan.ts"
 import { BudgetExceeded } from "../schema/Cost.ts"
 import { ApprovalPending } from "../schema/Gate.ts"
 import { type TicketId, ticketId } from "../schema/Ids.ts"
-import type { InvalidInput } from "../schema/InvalidInput.ts"
-import { LoopDetected, type LoopStep } from "../schema/Loop.ts"
+import type { LoopStep } from "../schema/Loop.ts"
 import { detect } from "../schema/LoopDetection.ts"
-import { type NanoUsd, zeroUsd } from "../schema/Money.ts"
-import type { AgentHaltedError, Lineage } from "../schema/Presence.ts"
-import type { UnknownModelError } from "../schema/Pricing.ts"
+import { zeroUsd } from "../schema/Money.ts"
+import type { Lineage } from "../schema/Presence.ts"
+import { looping, type Refusal } from "../schema/Refusal.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { AgentScope } from "./AgentScope.ts"
@@ -21,32 +21,10 @@ import { Evidence } from "./Evidence.ts"
 import * as FailOpen from "./FailOpen.ts"
 import { Halts, haltedError } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
+import { LoopWindow } from "./LoopWindow.ts"
 import { Policies } from "./Policies.ts"
 import { Settings } from "./Settings.ts"
 import { standing } from "./Standing.ts"
-
-/** Everything that can stop a call before it starts, each a typed error with a `recoveryHint`. */
-export type Refusal =
-  | AgentHaltedError
-  | PolicyNotRegistered
-  | ScopeViolation
-  | UnknownModelError
-  | ApprovalPending
-  | BudgetExceeded
-  | LoopDetected
-  | InvalidInput
-  | StoreError
-
-/** A call that every room has let through, and what is held for it. */
-export interface Admitted {
-  readonly plan: CallPlan
-  readonly ticket: TicketId
-  readonly lineage: Lineage
-  readonly heldUsd: NanoUsd
-  readonly heldTokens: bigint
-  /** True when the store did not answer and `costFailOpen` let the call run: there is no ticket row to settle. */
-  readonly failOpen: boolean
-}
 
 export type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
@@ -82,6 +60,7 @@ export const make = Effect.gen(function* () {
   const cost = yield* Cost
   const admission = yield* AdmissionStore
   const evidence = yield* Evidence
+  const window = yield* LoopWindow
   const failOpen = yield* FailOpen.make
   const settings = yield* Settings
   const services = yield* Effect.scope
@@ -154,6 +133,14 @@ export const make = Effect.gen(function* () {
     }
   })
 
+  /** The store has counted the call; should it fall silent, this process's own window goes on from here (section 39). */
+  const countLocally = ({ agentId, sessionId, target }: CallPlan) => {
+    const policy = settings.enableLoop ? policies.get(agentId, "loop")?.policy : undefined
+    return policy === undefined || target.kind === "llm"
+      ? Effect.void
+      : window.count(agentId, sessionId, target.name.toLowerCase(), policy.windowSeconds)
+  }
+
   const requestOf = (plan: CallPlan, ticket: TicketId, lineage: Lineage, hold: Hold): Admission => ({
     ticket,
     root: lineage.root,
@@ -186,7 +173,9 @@ export const make = Effect.gen(function* () {
 
     // Room 6. The attempt joins the group commit while admission is on its way; only `audit: "required"` waits for it.
     const required = policies.get(agentId, "audit")?.policy.mode === "required"
-    const admitted: Admitted = { plan, ticket, lineage, heldUsd: zeroUsd, heldTokens: 0n, failOpen: false }
+    // Until admission says what it holds, the worst case stands: it is what a call without a store is charged.
+    const { usd: heldUsd, tokens: heldTokens } = hold._tag === "Exact" ? hold : nothingHeld
+    const admitted: Admitted = { plan, ticket, lineage, heldUsd, heldTokens, failOpen: false }
     if (!required) yield* Effect.forkIn(evidence.attempt(plan, ticket), services, { startImmediately: true })
     // A store that has just not placed the agent is not asked again; and nobody knows whose caps to hold on.
     if (trouble !== null) return yield* withoutStore(admitted, trouble)
@@ -199,6 +188,7 @@ export const make = Effect.gen(function* () {
       .pipe(Effect.andThen(() => admission.admit(requestOf(plan, ticket, lineage, hold))))
     const passed = yield* restore(within(admitting, Duration.nanos(left), tooLate)).pipe(
       Effect.onError((cause) => (isUnknown(cause) ? giveBack(admitted) : Effect.void)),
+      Effect.tap(() => countLocally(plan)),
       Effect.flatMap((verdict) => answer(plan, admitted, verdict)),
       Effect.catchTag("StoreError", (error) => withoutStore(admitted, error))
     )
@@ -243,13 +233,7 @@ const tooLate = () =>
 const isUnknown = (cause: Cause.Cause<StoreError>) =>
   Option.getOrElse(Cause.findErrorOption(cause), tooLate).problem === "deadline"
 
-const nothingHeld: Hold = { _tag: "Exact", usd: zeroUsd, tokens: 0n }
-
-const looping = (
-  { agentId, sessionId, target }: CallPlan,
-  pattern: LoopDetected["pattern"],
-  ...[count, limit, windowSeconds]: readonly [count: number, limit: number, windowSeconds: number]
-) => new LoopDetected({ agentId, sessionId, tool: target.name, pattern, count, limit, windowSeconds })
+const nothingHeld = { _tag: "Exact", usd: zeroUsd, tokens: 0n } satisfies Hold
 
 /** An agent that delegated cannot be got around: a tool that it needs approval for needs it below as well. */
 const needsApproval = (policies: Policies["Service"], lineage: Lineage, tool: string) =>

@@ -96,19 +96,26 @@ export const make = Effect.gen(function* () {
     return { recovered, orphaned }
   })
 
-  yield* Effect.forkScoped(
-    Effect.forever(
-      Effect.andThen(
-        Effect.catch(run, (error) => Effect.logWarning("calls.sweep_failed", { problem: error.problem })),
-        Effect.sleep("15 seconds")
-      )
-    )
-  )
-
   return Sweep.of({ run })
 })
 
-export const layer = Layer.effect(Sweep, make)
+/** Sweeps when it is asked to, as the doctor does. */
+export const layerOnDemand = Layer.effect(Sweep, make)
+
+/** Sweeps at the start and every 15 seconds. */
+export const layer = Layer.effect(
+  Sweep,
+  Effect.tap(make, ({ run }) =>
+    Effect.forkScoped(
+      Effect.forever(
+        Effect.andThen(
+          Effect.catch(run, (error) => Effect.logWarning("calls.sweep_failed", { problem: error.problem })),
+          Effect.sleep("15 seconds")
+        )
+      )
+    )
+  )
+)
 
 /** The outcome event as `Evidence.outcome` writes it; anything else in that place is not taken for one. */
 const OutcomeText = Schema.fromJsonString(

@@ -202,7 +202,7 @@ describe("the audit writer", () => {
       )
       const failed = results.filter(Exit.isFailure)
       assert.strictEqual(failed.length, 40)
-      assert.include(String(failed[0]), "too much is waiting")
+      assert.include(String(failed[0]), "no room for more")
     }).pipe(Effect.provide(Layer.provideMerge(store({ maxPending: 10 }), freshDatabase), { local: true }))
   )
 

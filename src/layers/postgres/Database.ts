@@ -57,7 +57,7 @@ const connect = (config: PgPool.Config, name: string, max: number, options: Data
   applicationName: `governance ${name}`,
   maxConnections: max,
   minConnections: 0,
-  idleTimeout: "10 minutes",
+  idleTimeout: "30 seconds",
   connectTimeout: "2 seconds",
   multiplex: false,
   ...(options.pooler === true ? { prepare: false } : { startupParameters: sessionDefaults })

@@ -1,0 +1,55 @@
+import { fork } from "node:child_process"
+import { join } from "node:path"
+import { Context, Effect, Redacted } from "effect"
+import { Audit } from "../src/services/Audit.ts"
+import { BenchServer } from "./BenchServer.ts"
+import { build } from "./Build.ts"
+import { fill } from "./Fill.ts"
+import * as GovernedDatabase from "./GovernedDatabase.ts"
+import { median, ratios } from "./Rounds.ts"
+import { number, perSecond, type Row, type Size } from "./Row.ts"
+import type { VerifyFindings } from "./VerifyProcess.ts"
+
+/** Verification of a whole log, in a process of its own so that its memory can be told. */
+export const run = Effect.fnUntraced(function* (size: Size) {
+  const rows = size.full ? 1_000_000 : size.quick ? 10_000 : 200_000
+  const server = yield* BenchServer
+  const { appUrl } = yield* server.database("p5")
+  yield* Effect.scoped(
+    Effect.flatMap(build(GovernedDatabase.layer(appUrl)), (services) => fill(Context.get(services, Audit), rows, 500))
+  )
+  yield* server.checkpoint
+  const rounds = size.full ? Math.min(size.rounds, 5) : size.rounds
+  const found = yield* Effect.promise(() => verify(Redacted.value(appUrl), rounds))
+  if (found.rows !== rows) return yield* Effect.die(new Error(`${found.rows} rows were verified, not ${rows}`))
+  return [
+    {
+      id: "P5",
+      what: `Verification of ${number(rows)} rows in 500 chains: every column, hash, link and HMAC`,
+      against: "SHA-256 and HMAC-SHA-256 over the same texts in memory, on one core of the same process",
+      goal: { atLeast: 0.5 },
+      measured: ratios(found.hashing, found.verifying),
+      unit: "x",
+      figures: `${perSecond(median(found.verifying))} rows against ${perSecond(median(found.hashing))}`
+    },
+    {
+      id: "P5",
+      what: "Resident memory of the process that verifies, at its highest",
+      against: "nothing: the operating system's figure, Node itself included",
+      goal: { below: 256 },
+      measured: { median: found.maxRssMiB, min: found.maxRssMiB, max: found.maxRssMiB },
+      unit: " MiB",
+      figures: `${number(found.startRssMiB)} MiB before the first row`
+    }
+  ] satisfies ReadonlyArray<Row>
+}, Effect.scoped)
+
+const verify = (url: string, rounds: number) =>
+  new Promise<VerifyFindings>((resolve, reject) => {
+    // The address goes by the channel: arguments and environments can be read by others.
+    const child = fork(join(import.meta.dirname, "VerifyProcess.ts"), { serialization: "advanced" })
+    child.once("message", (found: VerifyFindings) => resolve(found))
+    child.once("error", reject)
+    child.once("exit", (code) => reject(new Error(`the verifying process ended with ${code}`)))
+    child.send({ url, rounds })
+  })

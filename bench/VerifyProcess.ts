@@ -1,0 +1,64 @@
+import { Context, Effect, Logger, Redacted, Stream } from "effect"
+import { labels } from "../src/schema/Chain.ts"
+import { ChainId } from "../src/schema/Ids.ts"
+import { Audit } from "../src/services/Audit.ts"
+import { AuditStore } from "../src/services/AuditStore.ts"
+import { ChainKeys } from "../src/services/ChainKeys.ts"
+import { build } from "./Build.ts"
+import { sessionOf } from "./Fill.ts"
+import * as GovernedDatabase from "./GovernedDatabase.ts"
+import { interleaved, timed } from "./Rounds.ts"
+
+export interface VerifyFindings {
+  readonly rows: number
+  /** Milliseconds a row, round by round. */
+  readonly verifying: ReadonlyArray<number>
+  readonly hashing: ReadonlyArray<number>
+  readonly maxRssMiB: number
+  readonly startRssMiB: number
+}
+
+const verifyAll = Effect.fnUntraced(function* (url: string, rounds: number) {
+  const services = yield* build(GovernedDatabase.layer(Redacted.make(url)))
+  const audit = Context.get(services, Audit)
+  const store = Context.get(services, AuditStore)
+  const { current } = Context.get(services, ChainKeys)
+  const startRssMiB = process.memoryUsage().rss / 2 ** 20
+
+  let rows = 0
+  for (const { seq } of yield* store.heads(null, 10_000)) rows += seq
+  // The texts of a few chains, over and over: all of them would be the memory that is measured.
+  const sample = yield* Stream.runCollect(
+    Stream.flatMap(Stream.range(0, 9), (n) => store.rows(ChainId.make(`session:${sessionOf(n)}`)))
+  ).pipe(Effect.map((found) => found.map(({ canonical }) => canonical)))
+  const texts = sample.slice(0, 4_000)
+  const hashed = Math.min(rows, 100_000)
+
+  const costs = yield* interleaved(rounds, {
+    verifying: Effect.map(timed(audit.verifyChain()), (ms) => ms / rows),
+    hashing: Effect.map(
+      timed(
+        Effect.sync(() => {
+          for (let n = 0; n < hashed; n++) {
+            const text = texts[n % texts.length]!
+            current.hash(labels.hash + text)
+            current.mac(labels.mac + text)
+          }
+        })
+      ),
+      (ms) => ms / hashed
+    )
+  })
+  const found: VerifyFindings = { rows, ...costs, startRssMiB, maxRssMiB: process.resourceUsage().maxRSS / 1024 }
+  return found
+}, Effect.scoped)
+
+process.once("message", ({ rounds, url }: { readonly url: string; readonly rounds: number }) => {
+  void Effect.runPromise(Effect.provide(verifyAll(url, rounds), Logger.layer([]))).then(
+    (found) => process.send?.(found, () => process.disconnect()),
+    (error) => {
+      console.error(error)
+      process.exit(1)
+    }
+  )
+})

@@ -1,0 +1,28 @@
+import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
+import type { CallPlan } from "./CallPlan.ts"
+import type { BudgetExceeded } from "./Cost.ts"
+import type { ApprovalPending } from "./Gate.ts"
+import type { InvalidInput } from "./InvalidInput.ts"
+import { LoopDetected } from "./Loop.ts"
+import type { AgentHaltedError } from "./Presence.ts"
+import type { UnknownModelError } from "./Pricing.ts"
+import type { StoreError } from "./StoreError.ts"
+
+/** Everything that can stop a call before it starts, each a typed error with a `recoveryHint`. */
+export type Refusal =
+  | AgentHaltedError
+  | PolicyNotRegistered
+  | ScopeViolation
+  | UnknownModelError
+  | ApprovalPending
+  | BudgetExceeded
+  | LoopDetected
+  | InvalidInput
+  | StoreError
+
+/** The agent of this call repeats itself. Seconds are 0 where the pattern does not look at time. */
+export const looping = (
+  { agentId, sessionId, target }: CallPlan,
+  pattern: LoopDetected["pattern"],
+  ...[count, limit, windowSeconds]: readonly [count: number, limit: number, windowSeconds: number]
+) => new LoopDetected({ agentId, sessionId, tool: target.name, pattern, count, limit, windowSeconds })
