@@ -1,4 +1,4 @@
-import { Result, Schema } from "effect"
+import { Option, Result, Schema } from "effect"
 import { InvalidAuditEvent } from "./AuditError.ts"
 import { AuditKind } from "./AuditEvent.ts"
 import { canonicalize } from "./CanonicalJson.ts"
@@ -7,6 +7,7 @@ import { escape, type SealMark } from "./Escape.ts"
 import { Identifier } from "./Identifier.ts"
 import { AgentId, agentChain, type ChainId, EventId, SessionId, sessionChain } from "./Ids.ts"
 import { snapshotMarked } from "./Json.ts"
+import { remembered } from "./Remembered.ts"
 
 /** An event that is one: identifiers normalised, metadata copied once, made storable and rendered. */
 export type AuditIntake = Omit<AuditDraft, "id" | "atMs"> & { readonly id: EventId | null }
@@ -21,34 +22,34 @@ export const decodeEvent = (
   const copied = Result.try((): { readonly [key: string]: unknown } => ({ ...input }))
   if (Result.isFailure(copied)) return refuse("event", "could not be read: reading it threw")
   const event = copied.success
-  const kind = kindOf(event["kind"])
-  if (Result.isFailure(kind)) return refuse("kind", name(128))
-  const agent = agentOf(event["agentId"])
-  if (Result.isFailure(agent)) return refuse("agentId", name(256))
-  const session = optional(sessionOf, event["sessionId"])
-  if (Result.isFailure(session)) return refuse("sessionId", name(256))
-  const id = optional(idOf, event["id"])
-  if (Result.isFailure(id)) return refuse("id", "is no UUID in lower case")
-  const parent = optional(idOf, event["parentEventId"])
-  if (Result.isFailure(parent)) return refuse("parentEventId", "is no UUID in lower case")
-  const model = optional(shortOf, event["model"])
-  if (Result.isFailure(model)) return refuse("model", name(128))
-  const inputHash = optional(shortOf, event["inputHash"])
-  if (Result.isFailure(inputHash)) return refuse("inputHash", name(128))
-  const outputHash = optional(shortOf, event["outputHash"])
-  if (Result.isFailure(outputHash)) return refuse("outputHash", name(128))
-  const metadataText = metadataOf(event["metadata"], seal?.(id.success))
+  const kind = kindOf(event.kind)
+  if (kind === undefined) return refuse("kind", name(128))
+  const agent = agentOf(event.agentId)
+  if (agent === undefined) return refuse("agentId", name(256))
+  const session = optional(sessionOf, event.sessionId)
+  if (session === undefined) return refuse("sessionId", name(256))
+  const id = optional(idOf, event.id)
+  if (id === undefined) return refuse("id", "is no UUID in lower case")
+  const parent = optional(idOf, event.parentEventId)
+  if (parent === undefined) return refuse("parentEventId", "is no UUID in lower case")
+  const model = optional(modelOf, event.model)
+  if (model === undefined) return refuse("model", name(128))
+  const inputHash = optional(hashOf, event.inputHash)
+  if (inputHash === undefined) return refuse("inputHash", name(128))
+  const outputHash = optional(hashOf, event.outputHash)
+  if (outputHash === undefined) return refuse("outputHash", name(128))
+  const metadataText = metadataOf(event.metadata, seal?.(id))
   if (Result.isFailure(metadataText)) return Result.fail(metadataText.failure)
   return Result.succeed({
-    chain: chainFor(agent.success, session.success),
-    id: id.success,
-    agent: agent.success,
-    session: session.success,
-    parent: parent.success,
-    kind: kind.success,
-    model: model.success,
-    inputHash: inputHash.success,
-    outputHash: outputHash.success,
+    chain: chainFor(agent, session),
+    id,
+    agent,
+    session,
+    parent,
+    kind,
+    model,
+    inputHash,
+    outputHash,
     metadataText: metadataText.success
   })
 }
@@ -56,24 +57,28 @@ export const decodeEvent = (
 /** Whose event it would have been, as far as that can be told: the substitute row goes where the event would have gone. */
 export const ownerOf = (input: unknown): { readonly agent: AgentId | null; readonly session: SessionId | null } => {
   if (typeof input !== "object" || input === null) return { agent: null, session: null }
-  const agent = agentOf("agentId" in input ? input.agentId : undefined)
-  if (Result.isFailure(agent)) return { agent: null, session: null }
-  const session = optional(sessionOf, "sessionId" in input ? input.sessionId : undefined)
-  return { agent: agent.success, session: Result.getOrElse(session, () => null) }
+  const agent = agentOf("agentId" in input ? input.agentId : undefined) ?? null
+  if (agent === null) return { agent: null, session: null }
+  return { agent, session: optional(sessionOf, "sessionId" in input ? input.sessionId : undefined) ?? null }
 }
 
 /** Events without a session go to the agent's own chain (DEC-05). */
 export const chainFor = (agent: AgentId, session: SessionId | null): ChainId =>
   session === null ? agentChain(agent) : sessionChain(session)
 
-const kindOf = Schema.decodeUnknownResult(AuditKind)
-const agentOf = Schema.decodeUnknownResult(AgentId)
-const sessionOf = Schema.decodeUnknownResult(SessionId)
-const idOf = Schema.decodeUnknownResult(EventId)
-const shortOf = Schema.decodeUnknownResult(Identifier(128))
+const short = Schema.decodeUnknownOption(Identifier(128))
+const kindOf = remembered(Schema.decodeUnknownOption(AuditKind))
+const agentOf = remembered(Schema.decodeUnknownOption(AgentId))
+const sessionOf = remembered(Schema.decodeUnknownOption(SessionId))
+const modelOf = remembered(short)
+const isId = Schema.is(EventId)
+const idOf = (value: unknown): EventId | undefined => (isId(value) ? value : undefined)
+/** Hashes hardly repeat; most are hex, and hex needs no normalising. */
+const hashOf = (value: unknown): string | undefined =>
+  typeof value === "string" && /^[0-9a-f]{1,128}$/.test(value) ? value : Option.getOrUndefined(short(value))
 
-const optional = <A, E>(decode: (value: unknown) => Result.Result<A, E>, value: unknown): Result.Result<A | null, E> =>
-  value === undefined || value === null ? Result.succeed(null) : decode(value)
+const optional = <A>(decode: (value: unknown) => A | undefined, value: unknown): A | null | undefined =>
+  value === undefined || value === null ? null : decode(value)
 
 const metadataOf = (value: unknown, seal: SealMark | undefined): Result.Result<string, InvalidAuditEvent> => {
   if (value === undefined || value === null) return Result.succeed("{}")

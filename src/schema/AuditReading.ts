@@ -106,8 +106,10 @@ export const isSameEvent = (row: ChainRow, draft: AuditDraft): boolean =>
 const delayedKey = "$delayed"
 const unreadable: JsonObject = { $unreadable: true }
 
-// The values come from a checked record or a decoded draft: checking them again would be the dearest part of a read.
-const make = (fields: ConstructorParameters<typeof AuditRecord>[0]) => new AuditRecord(fields, { disableChecks: true })
+// The values come from a stored row or a decoded draft: a constructor that parses them again would be the dearest part of a
+// write. What it would return is made here, frozen as a record is.
+const make = (fields: ConstructorParameters<typeof AuditRecord>[0]): AuditRecord =>
+  Object.freeze(Object.assign(Object.create(AuditRecord.prototype), fields))
 
 const columnsOf = (row: ChainRow) => ({
   status: "stored" as const,

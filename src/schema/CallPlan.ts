@@ -1,4 +1,4 @@
-import { Option, Result, Schema } from "effect"
+import { Result, Schema } from "effect"
 import type { ScopeTarget } from "./AgentScope.ts"
 import { canonicalize } from "./CanonicalJson.ts"
 import { escape } from "./Escape.ts"
@@ -7,6 +7,7 @@ import { AgentId, agentChain, type ChainId, SessionId, sessionChain } from "./Id
 import { InvalidInput } from "./InvalidInput.ts"
 import { snapshot } from "./Json.ts"
 import { estimateInputTokens } from "./Pricing.ts"
+import { remembered } from "./Remembered.ts"
 
 interface CommonOptions {
   readonly agentId: string
@@ -94,22 +95,6 @@ const canonicalOf = (value: unknown) =>
     onSuccess: (json) => canonicalize(escape(json)),
     onFailure: (error) => new InvalidInput({ field: "input", problem: error.message })
   })
-
-/** Names repeat by the million: what was decoded once is not decoded again. Bounded, so that nobody can fill memory with it (R-08). */
-const remembered = <A>(decode: (value: unknown) => Option.Option<A>) => {
-  const known = new Map<string, A>()
-  return (value: unknown): A | undefined => {
-    if (typeof value !== "string") return undefined
-    const hit = known.get(value)
-    if (hit !== undefined) return hit
-    const result = Option.getOrUndefined(decode(value))
-    if (result !== undefined) {
-      if (known.size >= 10_000) known.clear()
-      known.set(value, result)
-    }
-    return result
-  }
-}
 
 const memoised = <K extends string, A>(make: (key: K) => A) => {
   const known = new Map<K, A>()

@@ -82,7 +82,7 @@ const surfaces = Effect.gen(function* () {
     "governed call": body.pipe(governed({ agentId: "clerk", sessionId: "s", tool: "work" })) as never,
     "governed call of a stranger": body.pipe(governed({ agentId: "stranger", sessionId: "s", tool: "work" })) as never,
     "governed call of a halted agent": body.pipe(governed({ agentId: "stopped", tool: "work" })) as never,
-    "loop.recordCall within the limit": loop.recordCall("clerk", "s", "work"),
+    "loop.recordCall within the limit": loop.recordCall("clerk", "r", "work"),
     "loop.recordCall above the limit": Effect.repeat(loop.recordCall("clerk", "t", "work"), { times: 1 }),
     "presence.heartbeat": presence.heartbeat("clerk"),
     "presence.isHalted": presence.isHalted("clerk"),
