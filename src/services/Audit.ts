@@ -18,6 +18,7 @@ import * as AuditReader from "./AuditReader.ts"
 import type { AppendResult, AuditQuery } from "./AuditStore.ts"
 import * as AuditTrack from "./AuditTrack.ts"
 import { ChainKeys } from "./ChainKeys.ts"
+import * as PooledRandom from "./PooledRandom.ts"
 import { Settings } from "./Settings.ts"
 
 /** The tamper-evident record of what agents did and what was refused. */
@@ -222,7 +223,7 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
 })
 
 export const layerWith = (options: AuditOptions = {}) =>
-  Layer.effect(Audit, make(options)).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+  Layer.effect(Audit, make(options)).pipe(Layer.provide(PooledRandom.layer))
 
 /** As the configuration says. Needs AuditStore, AuditFallback and ChainKeys. */
 export const layer = Layer.unwrap(

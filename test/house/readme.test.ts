@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
 import { execFileSync } from "node:child_process"
+import { assert, describe, it } from "@effect/vitest"
 import { read, root } from "./Tree.ts"
 
 describe("the README", () => {

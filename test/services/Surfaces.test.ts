@@ -35,7 +35,17 @@ const inside = new Set(["AgentScope.room", "Cost.hold", "Audit.require", "Audit.
 
 /** Services that enforce nothing themselves: stores, knowledge, and the parts of the pipeline behind `Governor`. */
 const parts = new Set([
-  ...["AdmissionStore", "AuditFallback", "AuditStore", "ChainKeys", "CostStore", "Evidence", "Halts", "HaltWriter", "Lineages"],
+  ...[
+    "AdmissionStore",
+    "AuditFallback",
+    "AuditStore",
+    "ChainKeys",
+    "CostStore",
+    "Evidence",
+    "Halts",
+    "HaltWriter",
+    "Lineages"
+  ],
   ...["LoopStore", "LoopWindow", "OpenCalls", "Policies", "PolicyStore", "PresenceStore", "Pricing", "Rooms"],
   ...["Settings", "Signal", "StoreTransaction", "Sweep", "Wrappers"]
 ])
