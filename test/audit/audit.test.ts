@@ -137,7 +137,7 @@ describe("Audit.log", () => {
         const audit = yield* Audit
         const secret = "correct-horse"
         const cyclic: Record<string, unknown> = { secret }
-        cyclic["self"] = cyclic
+        cyclic.self = cyclic
         const big = { secret, text: "x".repeat(70_000) }
         const cases: ReadonlyArray<readonly [string, Record<string, unknown>]> = [
           ["agentId", { agentId: secret.repeat(100) }],

@@ -4,7 +4,7 @@ import { read, root } from "./Tree.ts"
 
 describe("the README", () => {
   it("shows the program that examples/first.ts is", () => {
-    const shown = read("README.md").match(/```ts\n([^]*?)```/)?.[1]
+    const shown = read("README.md").match(/```ts\n([\s\S]*?)```/)?.[1]
     assert.strictEqual(shown, read("examples/first.ts"))
   })
 
