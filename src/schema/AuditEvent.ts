@@ -26,6 +26,8 @@ export const knownKinds = [
   "policy.changed",
   "policy.differs",
   "audit.event_refused",
+  "audit.events_dropped",
+  "audit.rate_limited",
   "audit.fallback_broken",
   "audit.clock_skew"
 ] as const

@@ -56,8 +56,8 @@ const remains = (directory: string): ReadonlyArray<string> => {
         )
       )
       .filter((line) => line.includes(directory)),
-    // Root keeps a copy of the server's binaries where an unprivileged user can run them, for the next time.
-    ...readdirSync(directory).filter((name) => name !== "effect-governance-root")
+    // A copy of the server's binaries is kept where an unprivileged user can run them, for the next time.
+    ...readdirSync(directory).filter((name) => !/^effect-governance-(root$|postgres-)/.test(name))
   ]
 }
 

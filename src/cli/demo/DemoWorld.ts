@@ -35,7 +35,9 @@ export const layerDatabase = Layer.effect(
 
 /** Governance as a program has it, on that database. */
 export const layerGovernance = Layer.unwrap(
-  Effect.map(DemoDatabase, ({ appUrl, auditSecret }) => Postgres.layer({ databaseUrl: appUrl, auditSecret }))
+  Effect.map(DemoDatabase, ({ appUrl, auditSecret }) =>
+    Postgres.layer({ databaseUrl: appUrl, auditSecret, warnOnNoWrappers: false })
+  )
 ).pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({}))))
 
 /** One connection in a role of the database, for as long as the effect runs. */
