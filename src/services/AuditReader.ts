@@ -101,7 +101,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   const verifyChain = Effect.fn("Audit.verifyChain")(function* (range: Range = {}) {
     const wanted = chainOf(range)
     const chains = wanted === undefined ? yield* allChains : Option.toArray(wanted)
-    yield* Effect.forEach(chains, (chain) => verifyOne(chain, range), { discard: true })
+    yield* Effect.forEach(chains, (chain) => verifyOne(chain, range), { discard: true, concurrency: atOnce })
     return true as const
   })
 
@@ -179,8 +179,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       return { breaks, result: { chain, rows, lastSeq, unjudged, verdict: verdictOf(breaks.length, unjudged) } }
     })
 
-    // A few chains at a time: while one page is on its way, another is checked.
-    const examined = yield* Effect.forEach(chains, examine, { concurrency: 4 })
+    const examined = yield* Effect.forEach(chains, examine, { concurrency: atOnce })
     const results: ReadonlyArray<ChainResult> = examined.map(({ result }) => result)
     if (wanted.onProgress !== undefined) yield* wanted.onProgress(total)
     return {
@@ -197,6 +196,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   return { verifyChain, traceSessionChain, trace, getEvents, report, tail: tail(store) }
 })
 
+/** Chains read at the same time: while one page is on its way, another is checked. */
+const atOnce = 4
 const headPage = 1_000
 const progressEvery = 10_000
 
