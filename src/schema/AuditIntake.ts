@@ -4,6 +4,7 @@ import { AuditKind } from "./AuditEvent.ts"
 import { canonicalize } from "./CanonicalJson.ts"
 import type { AuditDraft } from "./Envelope.ts"
 import { escape, type SealMark } from "./Escape.ts"
+import { flatText } from "./FlatText.ts"
 import { Identifier } from "./Identifier.ts"
 import { AgentId, agentChain, type ChainId, EventId, SessionId, sessionChain } from "./Ids.ts"
 import { snapshotMarked } from "./Json.ts"
@@ -82,6 +83,8 @@ const optional = <A>(decode: (value: unknown) => A | undefined, value: unknown):
 
 const metadataOf = (value: unknown, seal: SealMark | undefined): Result.Result<string, InvalidAuditEvent> => {
   if (value === undefined || value === null) return Result.succeed("{}")
+  const flat = flatText(value)
+  if (flat !== undefined) return Result.succeed(flat)
   const taken = snapshotMarked(value)
   if (Result.isFailure(taken)) return refuse(`metadata${taken.failure.path}`, taken.failure.problem)
   if (typeof taken.success !== "object" || taken.success === null || Array.isArray(taken.success)) {

@@ -2,6 +2,7 @@ import { Result, Schema } from "effect"
 import type { ScopeTarget } from "./AgentScope.ts"
 import { canonicalize } from "./CanonicalJson.ts"
 import { escape } from "./Escape.ts"
+import { flatText } from "./FlatText.ts"
 import { Identifier } from "./Identifier.ts"
 import { AgentId, agentChain, type ChainId, SessionId, sessionChain } from "./Ids.ts"
 import { InvalidInput } from "./InvalidInput.ts"
@@ -90,11 +91,14 @@ export const planOf = (options: CallOptions, hash: (text: string) => string): Re
 export const hashOfResult = (value: unknown, hash: (text: string) => string): string | null =>
   value === undefined ? null : Result.getOrElse(Result.map(canonicalOf(value), hash), () => null)
 
-const canonicalOf = (value: unknown) =>
-  Result.mapBoth(snapshot(value), {
+const canonicalOf = (value: unknown): Result.Result<string, InvalidInput> => {
+  const flat = flatText(value)
+  if (flat !== undefined) return Result.succeed(flat)
+  return Result.mapBoth(snapshot(value), {
     onSuccess: (json) => canonicalize(escape(json)),
     onFailure: (error) => new InvalidInput({ field: "input", problem: error.message })
   })
+}
 
 const memoised = <K extends string, A>(make: (key: K) => A) => {
   const known = new Map<K, A>()
