@@ -49,9 +49,9 @@ export const chainOf = (agent: AgentId, session: SessionId | null): ChainId =>
 /** Acts of people and of machinery that belong to no agent. */
 export const operatorChain: ChainId = ChainId.make("operator")
 
-export type CallRole = "attempt" | "outcome" | "orphaned"
+export type CallRole = "attempt" | "outcome" | "orphaned" | "looped"
 
-const roleDigits = { attempt: "a", outcome: "b", orphaned: "c" } as const
+const roleDigits = { attempt: "a", outcome: "b", orphaned: "c", looped: "d" } as const
 
 /**
  * The id of a call's event: its ticket as a UUID version 8 (RFC 9562) whose last digit says the role. The same call always

@@ -1,11 +1,13 @@
 import { Context, Effect, Layer } from "effect"
 import type { AuditEventInput } from "../schema/AuditEvent.ts"
+import type { LoopCount } from "../schema/Call.ts"
 import type { CallPlan } from "../schema/CallPlan.ts"
 import { attemptKinds, CallRow, type Outcome } from "../schema/CallRow.ts"
 import { canonicalize } from "../schema/CanonicalJson.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
 import { escape } from "../schema/Escape.ts"
 import { type CallRole, type EventId, eventOfTicket, type TicketId } from "../schema/Ids.ts"
+import type { JsonObject } from "../schema/Json.ts"
 import type { Refusal } from "../schema/Refusal.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
@@ -21,6 +23,8 @@ export class Evidence extends Context.Service<
     /** Fails unless the attempt is in the database. */
     readonly requireAttempt: (plan: CallPlan, ticket: TicketId) => Effect.Effect<void, StoreError>
     readonly outcome: (plan: CallPlan, ticket: TicketId, outcome: Outcome) => Effect.Effect<void>
+    /** A loop that the policy only logs: the call goes on (LOP-02). */
+    readonly looped: (plan: CallPlan, ticket: TicketId, loop: LoopCount) => Effect.Effect<void>
     readonly refusal: (plan: CallPlan, ticket: TicketId, refusal: Refusal) => Effect.Effect<void>
     /** The same without a fiber; false where the store has to be waited for, and nothing is written. */
     readonly attemptNow: (plan: CallPlan, ticket: TicketId, nowMs: number) => boolean
@@ -43,6 +47,28 @@ export const make = Effect.gen(function* () {
     metadata: { ticket, name: plan.target.name, ...(plan.metadata === undefined ? {} : { call: plan.metadata }) }
   })
 
+  /** A row that says more of an attempt than that it ended. */
+  const told = (
+    plan: CallPlan,
+    ticket: TicketId,
+    role: CallRole,
+    kind: string,
+    atMs: number,
+    facts: JsonObject
+  ): AuditDraft => ({
+    chain: plan.chain,
+    id: eventOfTicket(ticket, role),
+    atMs,
+    agent: plan.agentId,
+    session: plan.sessionId,
+    parent: eventOfTicket(ticket, "attempt"),
+    kind,
+    model: plan.target.kind === "llm" ? plan.target.model : null,
+    inputHash: plan.inputHash,
+    outputHash: null,
+    metadataText: canonicalize(escape({ ...facts, name: plan.target.name, ticket }))
+  })
+
   const submit = (draft: (atMs: number) => AuditDraft) =>
     Effect.clockWith((clock) => audit.submit(draft(clock.currentTimeMillisUnsafe())))
 
@@ -60,22 +86,14 @@ export const make = Effect.gen(function* () {
         Effect.asVoid
       ),
     outcome: (plan, ticket, outcome) => submit((atMs) => new CallRow(plan, ticket, outcome, atMs)),
+    looped: (plan, ticket, { count, maxCalls, windowSeconds }) =>
+      submit((atMs) =>
+        told(plan, ticket, "looped", "loop.detected", atMs, { action: "log", count, limit: maxCalls, windowSeconds })
+      ),
     refusal: (plan, ticket, refusal) =>
-      submit((atMs) => ({
-        chain: plan.chain,
-        id: eventOfTicket(ticket, "outcome"),
-        atMs,
-        agent: plan.agentId,
-        session: plan.sessionId,
-        parent: eventOfTicket(ticket, "attempt"),
-        kind: refusalKind(refusal),
-        model: plan.target.kind === "llm" ? plan.target.model : null,
-        inputHash: plan.inputHash,
-        outputHash: null,
-        metadataText: canonicalize(
-          escape({ name: plan.target.name, reason: refusal.message, refused: refusal._tag, ticket })
-        )
-      })),
+      submit((atMs) =>
+        told(plan, ticket, "outcome", refusalKind(refusal), atMs, { reason: refusal.message, refused: refusal._tag })
+      ),
     attemptNow: (plan, ticket, nowMs) =>
       plan.metadata === undefined && audit.submitNow(new CallRow(plan, ticket, null, nowMs), nowMs),
     outcomeNow: (plan, ticket, outcome, nowMs) => audit.submitNow(new CallRow(plan, ticket, outcome, nowMs), nowMs),

@@ -119,6 +119,7 @@ export const make = Effect.gen(function* () {
         })
       case "Admitted": {
         if (verdict.loop !== null) {
+          yield* evidence.looped(plan, admitted.ticket, verdict.loop)
           yield* Effect.logWarning("loop.detected", {
             agent: plan.agentId,
             call: plan.target.name,

@@ -142,6 +142,25 @@ describe("governed", () => {
     )
   )
 
+  it.effect("lets a call go on that loops where the policy only logs, and records that it did (LOP-01, LOP-02)", () =>
+    world(
+      Effect.gen(function* () {
+        yield* allow("search")
+        yield* (yield* Loop).register({ agentId, windowSeconds: 60, maxCalls: 1, action: "log" })
+        const call = Effect.succeed("found").pipe(governed(tool("search")))
+        yield* call
+        assert.strictEqual(yield* call, "found")
+        assert.deepStrictEqual(yield* kinds(), [
+          "tool.call",
+          "tool.result",
+          "tool.call",
+          "loop.detected",
+          "tool.result"
+        ])
+      })
+    )
+  )
+
   it.effect("notices the same call with the same result, and gives its hold back (BEY-15, DEC-21)", () =>
     world(
       Effect.gen(function* () {
