@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import type { PgPool } from "@effect/sql-pg"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import { byteas, int8s, texts, uuids } from "../src/layers/postgres/AuditStatements.ts"
+import { byteas, int8s, texts, uuids } from "../src/layers/postgres/PgArrays.ts"
 
 const events = "governance_audit_events"
 

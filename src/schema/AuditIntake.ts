@@ -1,12 +1,14 @@
 import { Option, Result, Schema } from "effect"
+import { Hex } from "effect/encoding"
 import { InvalidAuditEvent } from "./AuditError.ts"
 import { AuditKind } from "./AuditEvent.ts"
 import { canonicalize } from "./CanonicalJson.ts"
+import type { Digest } from "./Chain.ts"
 import type { AuditDraft } from "./Envelope.ts"
 import { escape, type SealMark } from "./Escape.ts"
 import { flatText } from "./FlatText.ts"
 import { Identifier } from "./Identifier.ts"
-import { AgentId, agentChain, type ChainId, EventId, SessionId, sessionChain } from "./Ids.ts"
+import { AgentId, chainOf, EventId, SessionId } from "./Ids.ts"
 import { snapshotMarked } from "./Json.ts"
 import { remembered } from "./Remembered.ts"
 
@@ -42,7 +44,7 @@ export const decodeEvent = (
   const metadataText = metadataOf(event.metadata, seal?.(id))
   if (Result.isFailure(metadataText)) return Result.fail(metadataText.failure)
   return Result.succeed({
-    chain: chainFor(agent, session),
+    chain: chainOf(agent, session),
     id,
     agent,
     session,
@@ -63,9 +65,19 @@ export const ownerOf = (input: unknown): { readonly agent: AgentId | null; reado
   return { agent, session: optional(sessionOf, "sessionId" in input ? input.sessionId : undefined) ?? null }
 }
 
-/** Events without a session go to the agent's own chain (DEC-05). */
-export const chainFor = (agent: AgentId, session: SessionId | null): ChainId =>
-  session === null ? agentChain(agent) : sessionChain(session)
+/** What is known of a refused value without showing it: its size, and a hash by which its owner can recognise it. */
+export const measured = (event: unknown, hash: Digest): { readonly sha256?: string; readonly bytes?: number } => {
+  if (typeof event !== "object" || event === null || !("metadata" in event)) return {}
+  // Reading a refused value once more may throw or overflow the stack; then nothing is known of it.
+  return Result.match(
+    Result.try(() => JSON.stringify(event.metadata)),
+    {
+      onFailure: () => ({}),
+      onSuccess: (text: string | undefined) =>
+        text === undefined ? {} : { sha256: Hex.encode(hash(text)), bytes: new TextEncoder().encode(text).length }
+    }
+  )
+}
 
 const short = Schema.decodeUnknownOption(Identifier(128))
 const kindOf = remembered(Schema.decodeUnknownOption(AuditKind))

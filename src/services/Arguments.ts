@@ -1,4 +1,5 @@
 import { Effect, Schema } from "effect"
+import { AgentId, SessionId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 
 /** Decodes one argument of a public method; the error names the argument and the rule, never the value. */
@@ -11,3 +12,9 @@ export const decodeArgument = <A>(
     Schema.decodeUnknownEffect(schema)(value),
     () => new InvalidInput({ field, problem: "must have 1 to 256 visible characters" })
   )
+
+/** An agent and, where there is one, its session. */
+export const decodeIds = Effect.fnUntraced(function* (agent: string, session: string | null) {
+  const agentId = yield* decodeArgument(AgentId, "agentId", agent)
+  return { agentId, sessionId: session === null ? null : yield* decodeArgument(SessionId, "sessionId", session) }
+})

@@ -1,16 +1,14 @@
 import { Context, Duration, Effect, Layer, Result, type Scope, type Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { Hex } from "effect/encoding"
 import { type ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../schema/AuditError.ts"
 import type { AuditEventInput } from "../schema/AuditEvent.ts"
-import { type AuditIntake, chainFor, decodeEvent, ownerOf } from "../schema/AuditIntake.ts"
+import { type AuditIntake, decodeEvent, measured, ownerOf } from "../schema/AuditIntake.ts"
 import { isSameEvent, recordOfStored, recordOutside } from "../schema/AuditReading.ts"
 import type { AuditRecord } from "../schema/AuditRecord.ts"
-import type { Digest } from "../schema/Chain.ts"
 import type { ChainReport } from "../schema/ChainReport.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
 import type { SealMark } from "../schema/Escape.ts"
-import { EventId } from "../schema/Ids.ts"
+import { chainOf, EventId } from "../schema/Ids.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import * as AuditDelivery from "./AuditDelivery.ts"
 import * as AuditLimit from "./AuditLimit.ts"
@@ -133,7 +131,7 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
       problem: error.problem,
       ...measured(event, keys.hash)
     })
-    yield* delivery.deliver(agent === null ? own : { ...own, agent, session, chain: chainFor(agent, session) })
+    yield* delivery.deliver(agent === null ? own : { ...own, agent, session, chain: chainOf(agent, session) })
     return yield* error
   })
 
@@ -239,17 +237,3 @@ export const layer = Layer.unwrap(
 type Sent = readonly [AuditDelivery.Delivery, AuditDraft]
 type Subscribed = (record: AuditRecord) => Effect.Effect<void, unknown>
 type Subscriber = (record: AuditRecord) => Effect.Effect<void>
-
-/** What is known of a refused value without showing it: its size, and a hash by which its owner can recognise it. */
-const measured = (event: unknown, hash: Digest): { readonly sha256?: string; readonly bytes?: number } => {
-  if (typeof event !== "object" || event === null || !("metadata" in event)) return {}
-  // Reading a refused value once more may throw or overflow the stack; then nothing is known of it.
-  return Result.match(
-    Result.try(() => JSON.stringify(event.metadata)),
-    {
-      onFailure: () => ({}),
-      onSuccess: (text: string | undefined) =>
-        text === undefined ? {} : { sha256: Hex.encode(hash(text)), bytes: new TextEncoder().encode(text).length }
-    }
-  )
-}

@@ -4,19 +4,19 @@ import { type BudgetSnapshot, emptySnapshot, snapshotOf } from "../schema/Budget
 import type { Hold, Settled, Usage } from "../schema/Call.ts"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { amountOf, BudgetExceeded, type BudgetPolicyInput, firstShort } from "../schema/Cost.ts"
-import { AgentId, SessionId, type TicketId } from "../schema/Ids.ts"
+import { AgentId, type TicketId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import { NanoUsd, parseUsd } from "../schema/Money.ts"
 import type { AgentHaltedError } from "../schema/Presence.ts"
 import type { UnknownModelError } from "../schema/Pricing.ts"
-import { StoreError } from "../schema/StoreError.ts"
+import type { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
-import { decodeArgument } from "./Arguments.ts"
+import { decodeArgument, decodeIds } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
 import type { CostQuestion } from "./CostQuestion.ts"
 import { CostStore, type ModelSpend } from "./CostStore.ts"
-import { within } from "./Deadline.ts"
+import { askedOf } from "./Deadline.ts"
 import { Halts } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
 import { Policies } from "./Policies.ts"
@@ -95,15 +95,7 @@ export const make = Effect.gen(function* () {
   const audit = yield* Audit
   const settings = yield* Settings
   const stand = standing(lineages, halts)
-  const bounded = <A>(operation: string, self: Effect.Effect<A, StoreError>) =>
-    within(self, settings.enforcementDeadline, () =>
-      StoreError.because({ store: "CostStore", operation, problem: "deadline" }, undefined)
-    )
-
-  const decodeIds = Effect.fnUntraced(function* (id: string, session: string | null) {
-    const agentId = yield* decodeArgument(AgentId, "agentId", id)
-    return { agentId, sessionId: session === null ? null : yield* decodeArgument(SessionId, "sessionId", session) }
-  })
+  const bounded = askedOf("CostStore", settings.enforcementDeadline)
 
   const hold = Effect.fnUntraced(function* (question: CostQuestion) {
     if (question.model !== undefined) return yield* pricing.worstCase({ ...question, model: question.model })

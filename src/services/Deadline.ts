@@ -1,4 +1,5 @@
 import { type Duration, Effect, Fiber } from "effect"
+import { StoreError } from "../schema/StoreError.ts"
 
 /**
  * Bounds what a caller waits, without waiting for the work to stop: a write on a dead connection returns only when the driver
@@ -19,3 +20,9 @@ export const within = <A, E, R, E2>(
       )
     })
   )
+
+/** What is asked of one store, each question within the same time: silence is a `StoreError`. */
+export const askedOf =
+  (store: string, deadline: Duration.Duration) =>
+  <A>(operation: string, self: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
+    within(self, deadline, () => StoreError.because({ store, operation, problem: "deadline" }, undefined))

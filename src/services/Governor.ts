@@ -1,4 +1,5 @@
 import { Clock, Context, Effect, Fiber, Layer, Result, type Scope, Stream } from "effect"
+import { Hex } from "effect/encoding"
 import { type CallOptions, planOf } from "../schema/CallPlan.ts"
 import type { AgentId, SessionId, TicketId } from "../schema/Ids.ts"
 import type { AgentHaltedError, Halt } from "../schema/Presence.ts"
@@ -44,7 +45,7 @@ export const make = Effect.gen(function* () {
   const halts = yield* Halts
   const services = yield* Effect.scope
   const { hash } = yield* ChainKeys
-  const hashHex = (text: string) => Buffer.from(hash(text)).toString("hex")
+  const hashHex = (text: string) => Hex.encode(hash(text))
 
   /** A call that is through all rooms, in one synchronous step where that can be; `restore` covers what has to wait. */
   const begin = (

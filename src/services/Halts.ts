@@ -1,4 +1,4 @@
-import { Clock, Context, Deferred, Duration, Effect, type Exit, Layer, Option, Stream } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, type Exit, Layer, Stream } from "effect"
 import type { AgentId } from "../schema/Ids.ts"
 import { AgentHaltedError, type Halt } from "../schema/Presence.ts"
 import { StoreError } from "../schema/StoreError.ts"
@@ -22,8 +22,6 @@ export class Halts extends Context.Service<
     ) => Effect.Effect<void, AgentHaltedError | StoreError>
     /** True when this process knows, freshly, that nobody on the path is halted: then `check` need not be run. */
     readonly clear: (path: ReadonlyArray<AgentId>, monotonicNanos: bigint) => boolean
-    /** The halt of the agent itself, if there is one. */
-    readonly get: (agentId: AgentId) => Effect.Effect<Option.Option<Halt>, StoreError>
     /** Calls back once: at once when an agent of the path is known to be halted, else as soon as it is. Returns how to stop. */
     readonly watch: (path: ReadonlyArray<AgentId>, listener: (halt: Halt) => void) => () => void
     /** Takes over what this process has itself just read or written. */
@@ -132,7 +130,6 @@ export const make = Effect.gen(function* () {
   return Halts.of({
     check,
     clear: (path, nanos) => readAt !== undefined && nanos - readAt < ttl && find(halts, path) === undefined,
-    get: (agentId) => Effect.map(fresh, () => Option.fromUndefinedOr(halts.get(agentId))),
     watch: (path, listener) => {
       const watcher = { path, listener }
       watchers.add(watcher)
@@ -156,7 +153,6 @@ export const layerOff = Layer.succeed(
   Halts.of({
     check: () => Effect.void,
     clear: () => true,
-    get: () => Effect.succeedNone,
     watch: () => () => undefined,
     learn: () => undefined,
     refresh: Effect.void

@@ -1,15 +1,14 @@
 import { Context, Effect, Layer } from "effect"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { Identifier } from "../schema/Identifier.ts"
-import { AgentId, SessionId } from "../schema/Ids.ts"
 import type { InvalidInput } from "../schema/InvalidInput.ts"
 import { LoopDetected, type LoopPolicyInput } from "../schema/Loop.ts"
 import { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import type { AgentHaltedError } from "../schema/Presence.ts"
-import { StoreError } from "../schema/StoreError.ts"
-import { decodeArgument } from "./Arguments.ts"
+import type { StoreError } from "../schema/StoreError.ts"
+import { decodeArgument, decodeIds } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
-import { within } from "./Deadline.ts"
+import { askedOf } from "./Deadline.ts"
 import { Halts } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
 import { LoopStore } from "./LoopStore.ts"
@@ -45,14 +44,10 @@ export const make = Effect.gen(function* () {
   const audit = yield* Audit
   const settings = yield* Settings
   const stand = standing(lineages, halts)
-  const bounded = <A>(operation: string, self: Effect.Effect<A, StoreError>) =>
-    within(self, settings.enforcementDeadline, () =>
-      StoreError.because({ store: "LoopStore", operation, problem: "deadline" }, undefined)
-    )
+  const bounded = askedOf("LoopStore", settings.enforcementDeadline)
 
   const recordCall = Effect.fn("Loop.recordCall")(function* (id: string, session: string | null, toolName: string) {
-    const agentId = yield* decodeArgument(AgentId, "agentId", id)
-    const sessionId = session === null ? null : yield* decodeArgument(SessionId, "sessionId", session)
+    const { agentId, sessionId } = yield* decodeIds(id, session)
     const tool = (yield* decodeArgument(toolNames, "tool", toolName)).toLowerCase()
     const { trouble } = yield* stand(agentId, "loop.record_call")
     // What the store has counted is counted here too: should it fall silent, the window goes on from there.
@@ -102,8 +97,7 @@ export const make = Effect.gen(function* () {
 
   const check = Effect.fn("Loop.check")(
     function* (id: string, session: string | null) {
-      const agentId = yield* decodeArgument(AgentId, "agentId", id)
-      const sessionId = session === null ? null : yield* decodeArgument(SessionId, "sessionId", session)
+      const { agentId, sessionId } = yield* decodeIds(id, session)
       const fullest = yield* bounded("peek", store.peek(agentId, sessionId))
       return fullest !== null && fullest.count > fullest.maxCalls
     },

@@ -1,4 +1,5 @@
 import { Cause, type Clock, Context, DateTime, Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import { Hex } from "effect/encoding"
 import type { Admitted } from "../schema/Admitted.ts"
 import type { Settlement, Usage } from "../schema/Call.ts"
 import { hashOfResult } from "../schema/CallPlan.ts"
@@ -52,7 +53,7 @@ export const make = Effect.gen(function* () {
   const settings = yield* Settings
   const { hash } = yield* ChainKeys
   const services = yield* Effect.scope
-  const hashHex = (text: string) => toHex(hash(text))
+  const hashHex = (text: string) => Hex.encode(hash(text))
   const leaseMs = Duration.toMillis(settings.leaseDuration)
   const leaseNs = Duration.toNanosUnsafe(settings.leaseDuration)
   const running = new Set<OpenCall>()
@@ -208,4 +209,3 @@ const tooLate = () =>
 const untilTheSweep = Schedule.jittered(Schedule.exponential("100 millis")).pipe(
   Schedule.upTo({ duration: "2 minutes" })
 )
-const toHex = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")

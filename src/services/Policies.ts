@@ -36,7 +36,6 @@ export class Policies extends Context.Service<
     readonly get: <K extends PolicyKind>(agentId: AgentId, kind: K) => InForce<K> | undefined
     /** True while anything that this process registered is not stored yet. */
     readonly pending: () => boolean
-    readonly agents: () => ReadonlySet<AgentId>
     /** Waits until what this process registered for these agents is stored: a cap on its way never means no cap. */
     readonly stored: (agents: ReadonlyArray<AgentId>) => Effect.Effect<void, StoreError>
     /** Reads every row again and swaps the map in one step. */
@@ -203,7 +202,6 @@ export const make = Effect.gen(function* () {
     register,
     get: (agentId, kind) => maps[kind].get(agentId),
     pending: () => unstored.size > 0,
-    agents: () => new Set(policyKinds.flatMap((kind) => [...maps[kind].keys()])),
     stored,
     reload
   })

@@ -1,7 +1,7 @@
 import { Context, Effect, Layer, Option, Result, Schema } from "effect"
 import type { ExpiredTicket, Settlement } from "../schema/Call.ts"
 import type { ChainRow } from "../schema/Envelope.ts"
-import { agentChain, sessionChain } from "../schema/Ids.ts"
+import { chainOf } from "../schema/Ids.ts"
 import { formatUsd, parseUsd } from "../schema/Money.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
@@ -31,7 +31,7 @@ export const make = Effect.gen(function* () {
   const evidence = yield* Evidence
 
   const settle = Effect.fnUntraced(function* (ticket: ExpiredTicket) {
-    const chain = ticket.sessionId === null ? agentChain(ticket.agentId) : sessionChain(ticket.sessionId)
+    const chain = chainOf(ticket.agentId, ticket.sessionId)
     const rows = yield* store.byId(evidence.idOf(ticket.ticket, "outcome"), chain)
     const known = Option.flatMap(Option.fromUndefinedOr(rows[0]), settlementOf)
     const settlement: Settlement = Option.getOrElse(known, () => ({ _tag: "Orphaned" }))
@@ -52,10 +52,7 @@ export const make = Effect.gen(function* () {
       inputHash: facts.inputHash ?? undefined
     }
     const attempt = evidence.idOf(ticket.ticket, "attempt")
-    const found = yield* store.byId(
-      attempt,
-      ticket.sessionId === null ? agentChain(agentId) : sessionChain(ticket.sessionId)
-    )
+    const found = yield* store.byId(attempt, chainOf(agentId, ticket.sessionId))
     if (found.length === 0) {
       yield* Effect.ignore(
         audit.log({

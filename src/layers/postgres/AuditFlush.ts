@@ -6,6 +6,7 @@ import type { ChainHead } from "../../schema/Envelope.ts"
 import type { ChainId } from "../../schema/Ids.ts"
 import { type AuditJob, byChain } from "./AuditJob.ts"
 import * as Sql from "./AuditStatements.ts"
+import { texts, uuids } from "./PgArrays.ts"
 import { isTransient, isUniqueViolation, isUnknownOutcome, toStoreError, undie } from "./SqlFailure.ts"
 
 export interface FlushOptions {
@@ -98,7 +99,7 @@ export const make = (options: FlushOptions) => {
   const withoutKnown = (connection: PgConnection.PgConnection, jobs: ReadonlyArray<AuditJob>) => {
     const unsure = jobs.filter((job) => job.unsure)
     if (unsure.length === 0) return Effect.succeed(jobs)
-    const parameters = [Sql.texts(unsure.map((job) => job.draft.chain)), Sql.uuids(unsure.map((job) => job.draft.id))]
+    const parameters = [texts(unsure.map((job) => job.draft.chain)), uuids(unsure.map((job) => job.draft.id))]
     return Effect.map(connection.queryValues(statements.known, parameters), (found) => {
       const rows = new Map(found.map(Sql.rowOf).map((row) => [`${row.id}${row.chain}`, row]))
       return jobs.filter((job) => {
@@ -117,7 +118,7 @@ export const make = (options: FlushOptions) => {
         const chains = Array.from(new Set(jobs.map((job) => job.draft.chain)))
         const missing = chains.filter((chain) => !heads.has(chain))
         if (missing.length > 0) {
-          remember(missing, yield* connection.queryValues(statements.heads, [Sql.texts(missing)]))
+          remember(missing, yield* connection.queryValues(statements.heads, [texts(missing)]))
         }
         // Looked up after the heads were read: an older attempt that still commits from here on makes our swap fail.
         const left = yield* withoutKnown(connection, jobs)
@@ -135,7 +136,7 @@ export const make = (options: FlushOptions) => {
         const chains = Array.from(groups.keys())
         yield* connection.query("BEGIN ISOLATION LEVEL READ COMMITTED")
         const won = yield* Effect.gen(function* () {
-          remember(chains, yield* connection.queryValues(statements.lockHeads, [chains[0], Sql.texts(chains)]))
+          remember(chains, yield* connection.queryValues(statements.lockHeads, [chains[0], texts(chains)]))
           const swapped = yield* append(connection, sealed(groups))
           return (yield* connection.query("COMMIT")).command === "COMMIT" ? swapped : new Set()
         }).pipe(Effect.onError(() => Effect.ignore(connection.query("ROLLBACK"))))

@@ -3,9 +3,10 @@ import { genesis } from "../../schema/Chain.ts"
 import type { ChainId } from "../../schema/Ids.ts"
 import { StoreError } from "../../schema/StoreError.ts"
 import type { AuditQuery, AuditStore } from "../../services/AuditStore.ts"
-import { columns, headOfValues, rowOf, texts } from "./AuditStatements.ts"
+import { columns, headOfValues, rowOf } from "./AuditStatements.ts"
 import type { Database } from "./Database.ts"
 import { bounded } from "./Deadline.ts"
+import { texts } from "./PgArrays.ts"
 import { toStoreError } from "./SqlFailure.ts"
 
 type Reads = Pick<AuditStore["Service"], "head" | "heads" | "rows" | "find" | "byId" | "movedSince">

@@ -1,7 +1,6 @@
-import { PgTypes } from "@effect/sql-pg"
-import { Result } from "effect"
 import type { ChainHead, ChainRow } from "../../schema/Envelope.ts"
 import type { ChainId } from "../../schema/Ids.ts"
+import { byteas, int8s, texts, uuids } from "./PgArrays.ts"
 
 const names = "chain,seq,id,at_ms,agent,session,parent,kind,key_id,signer,canonical,hash,prev,hmac,signature".split(",")
 /** The columns of a `ChainRow`, in the order that `rowOf` reads. */
@@ -55,13 +54,6 @@ export const appendParameters = (batches: ReadonlyArray<ChainBatch>): ReadonlyAr
     int8s(batches.map((batch) => BigInt(batch.to.atMs)))
   ]
 }
-
-// A bad element fails later, as the query's own error; only an unknown element type would throw here.
-const array = (oid: number) => (values: ReadonlyArray<unknown>) => Result.getOrThrow(PgTypes.array(values, oid))
-export const uuids = array(PgTypes.OID.uuid)
-export const int8s = array(PgTypes.OID.int8)
-export const texts = array(PgTypes.OID.text)
-export const byteas = array(PgTypes.OID.bytea)
 
 export const rowOf = (values: ReadonlyArray<unknown>): ChainRow => {
   const [chain, seq, id, atMs, agent, session, parent, kind, keyId, signer, canonical, hash, prev, hmac, signature] =

@@ -7,6 +7,7 @@ import * as AuditReads from "./AuditReads.ts"
 import * as Sql from "./AuditStatements.ts"
 import * as AuditWriter from "./AuditWriter.ts"
 import { Database } from "./Database.ts"
+import { texts, uuids } from "./PgArrays.ts"
 import { toStoreError } from "./SqlFailure.ts"
 import * as StoreTransaction from "./StoreTransaction.ts"
 
@@ -29,9 +30,9 @@ export const make = Effect.fnUntraced(function* (options: AuditStoreOptions = {}
       if (!(yield* StoreTransaction.isOpen(sql))) {
         return yield* Effect.die(new Error("AuditStore.appendInTransaction outside of StoreTransaction.run"))
       }
-      const locked = yield* sql.unsafe(statements.lockHeads, [draft.chain, Sql.texts([draft.chain])]).values
+      const locked = yield* sql.unsafe(statements.lockHeads, [draft.chain, texts([draft.chain])]).values
       // After the lock: nobody else can put the id into this chain any more.
-      const [known] = yield* sql.unsafe(statements.known, [Sql.texts([draft.chain]), Sql.uuids([draft.id])]).values
+      const [known] = yield* sql.unsafe(statements.known, [texts([draft.chain]), uuids([draft.id])]).values
       if (known !== undefined) return { _tag: "IdTaken", row: Sql.rowOf(known) } satisfies AppendResult
       const head = locked[0] === undefined ? genesis : Sql.headOfValues(locked[0])
       const from = { seq: head.seq, hash: head.hash, atMs: head.atMs }
