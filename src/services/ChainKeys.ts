@@ -16,6 +16,10 @@ export class ChainKeys extends Context.Service<
     readonly current: RowKeys
     /** The HMAC of the key with exactly this id, if it is known; an id is never completed or guessed (K-07). */
     readonly macFor: (keyId: KeyId) => Digest | undefined
+    /** Every key id this process can check with, the current one first. */
+    readonly keyIds: () => ReadonlyArray<KeyId>
+    /** HMAC-SHA-256 under the key of that purpose, derived from the secret with exactly this id: for what outlives a rotation. */
+    readonly macWith: (keyId: KeyId, purpose: string) => Digest | undefined
     /** SHA-256 over UTF-8. */
     readonly hash: Digest
     /** A key for one purpose, by HKDF-SHA-256 (RFC 5869): knowing one says nothing of another, or of the secret (K-02). */
@@ -75,11 +79,16 @@ const strong = (setting: string, secret: Redacted.Redacted<string>) =>
 
 const fromBytes = (secret: Uint8Array, historic: ReadonlyArray<Uint8Array>, ephemeral: boolean) => {
   const own = keyOf(secret)
-  const byId = new Map([...historic.map(keyOf), own].map((key) => [key.keyId, key.mac]))
+  const known = new Map([own, ...historic.map(keyOf)].map((key) => [key.keyId, key]))
   const deriveKey = (purpose: string) => derive(secret, purpose)
   return ChainKeys.of({
     current: { keyId: own.keyId, hash, mac: own.mac, signer: null },
-    macFor: (keyId) => byId.get(keyId),
+    macFor: (keyId) => known.get(keyId)?.mac,
+    keyIds: () => [...known.keys()],
+    macWith: (keyId, purpose) => {
+      const key = known.get(keyId)
+      return key === undefined ? undefined : macUnder(derive(key.secret, purpose))
+    },
     hash,
     deriveKey,
     macOf: (purpose) => macUnder(deriveKey(purpose)),
@@ -90,7 +99,7 @@ const fromBytes = (secret: Uint8Array, historic: ReadonlyArray<Uint8Array>, ephe
 
 const keyOf = (secret: Uint8Array) => {
   const fingerprint = Hex.encode(macUnder(derive(secret, "fingerprint"))("effect-governance/fingerprint/v1"))
-  return { fingerprint, keyId: KeyId.make(fingerprint.slice(0, 32)), mac: macUnder(derive(secret, "audit")) }
+  return { secret, fingerprint, keyId: KeyId.make(fingerprint.slice(0, 32)), mac: macUnder(derive(secret, "audit")) }
 }
 
 const derive = (secret: Uint8Array, purpose: string): KeyObject =>

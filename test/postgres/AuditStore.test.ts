@@ -17,6 +17,8 @@ import * as SilentProxy from "./SilentProxy.ts"
 const testKeys = Layer.succeed(ChainKeys, {
   current: keys,
   macFor: () => keys.mac,
+  keyIds: () => [keys.keyId],
+  macWith: () => keys.mac,
   hash: keys.hash,
   deriveKey: () => {
     throw new Error("not used by a store")
