@@ -21,6 +21,7 @@ const { negative, rollback, unreachable, unverifiable, usage } = exitCodes
 /** By the error's `_tag`; where its `problem` makes a difference, by `_tag.problem`. What is not listed is a defect: 1. */
 const codes: Readonly<Record<string, ExitCode>> = {
   AgentHaltedError: negative,
+  AgentKeyRefused: negative,
   ApprovalPending: negative,
   BudgetExceeded: negative,
   ChainIntegrityError: negative,
@@ -37,6 +38,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   Tampered: negative,
   WouldHaveStopped: negative,
 
+  AgentKeyUnusable: usage,
   ConfigError: usage,
   ConfigurationError: usage,
   InvalidAuditEvent: usage,

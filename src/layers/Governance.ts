@@ -1,5 +1,6 @@
 import { Context, Effect, Layer } from "effect"
 import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
+import * as AgentKeys from "../services/AgentKeys.ts"
 import * as AgentScope from "../services/AgentScope.ts"
 import * as Audit from "../services/Audit.ts"
 import { AuditFallback } from "../services/AuditFallback.ts"
@@ -13,6 +14,7 @@ import * as Lineages from "../services/Lineages.ts"
 import * as Loop from "../services/Loop.ts"
 import * as LoopWindow from "../services/LoopWindow.ts"
 import * as OpenCalls from "../services/OpenCalls.ts"
+import * as OwnKeys from "../services/OwnKeys.ts"
 import * as Policies from "../services/Policies.ts"
 import * as Presence from "../services/Presence.ts"
 import * as Rooms from "../services/Rooms.ts"
@@ -62,6 +64,8 @@ export const layerWith = <E, R>(haltWriter: Layer.Layer<HaltWriter.HaltWriter, E
   pipeline.pipe(
     Layer.provideMerge(modules),
     Layer.provideMerge(haltWriter),
+    Layer.provideMerge(OwnKeys.layer),
+    Layer.provideMerge(AgentKeys.layer),
     Layer.provideMerge(Layer.merge(Audit.layer, Wrappers.layer)),
     Layer.provideMerge(log),
     Layer.provideMerge(knowledge)

@@ -4,6 +4,8 @@ import * as ChainKeys from "../services/ChainKeys.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
 import * as Governance from "./Governance.ts"
+import * as Identity from "./Identity.ts"
+import * as AgentKeyStore from "./memory/AgentKeyStore.ts"
 import * as AuditStore from "./memory/AuditStore.ts"
 import * as Signal from "./memory/Signal.ts"
 import * as Stores from "./memory/Stores.ts"
@@ -21,11 +23,12 @@ const keys = Layer.unwrap(
 /** Every store in this process's memory. */
 export const layerStores = Layer.mergeAll(
   Stores.layer,
+  AgentKeyStore.layer,
   AuditStore.layer,
   StoreTransaction.layer,
   Signal.layer,
   AuditFallback.layerMemory
-).pipe(Layer.provideMerge(keys))
+).pipe(Layer.provideMerge(keys), Layer.provideMerge(Identity.layer))
 
 /** All of governance without a database: for tests, for replay, and for programs that need no proof after a restart. */
 export const layer = (options: Settings.GovernanceOptions = {}) =>

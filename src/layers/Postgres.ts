@@ -13,8 +13,10 @@ import * as Embedded from "./Embedded.ts"
 import { APP_ROLE } from "./embedded/ConnectionFile.ts"
 import { keptSecret } from "./embedded/KeptSecret.ts"
 import * as Governance from "./Governance.ts"
+import * as Identity from "./Identity.ts"
 import * as JsonlFallback from "./JsonlFallback.ts"
 import * as AdmissionStore from "./postgres/AdmissionStore.ts"
+import * as AgentKeyStore from "./postgres/AgentKeyStore.ts"
 import * as AuditStore from "./postgres/AuditStore.ts"
 import * as CostStore from "./postgres/CostStore.ts"
 import * as Database from "./postgres/Database.ts"
@@ -79,6 +81,7 @@ const admission = Layer.unwrap(
 /** Every store over a `Database`. The tables must be there: `layerMigrations` or `governance migrate`. */
 export const layerStores = Layer.mergeAll(
   admission,
+  AgentKeyStore.layer,
   CostStore.layer,
   LoopStore.layer,
   PolicyStore.layer,
@@ -87,7 +90,7 @@ export const layerStores = Layer.mergeAll(
   StoreTransaction.layer,
   Signal.layer,
   fallback
-).pipe(Layer.provideMerge(keys))
+).pipe(Layer.provideMerge(keys), Layer.provideMerge(Identity.layer))
 
 /** Halts through `haltDatabaseUrl` where it is set: stores of their own on a connection that may write them (CFG-31, V8-14). */
 export const layerHaltWriter = Layer.unwrap(

@@ -53,12 +53,14 @@ const sentences: Record<ChainProblem, string> = {
   link: "the row does not follow the one before it",
   hmac: "the row was not written with the key it names",
   signature: "the signature is missing or wrong",
+  revokedKey: "the row was signed after its key had been revoked",
   head: "the chain does not end where its head says",
   unknownKey: "the key that sealed the row is not here, so it cannot be judged",
   unknownSigner: "the signing key is not known, so the signature cannot be judged"
 }
 
 const hints: Partial<Record<ChainProblem, string>> = {
+  revokedKey: "Look who still uses the key: `governance agents keys list` says when and why it was revoked.",
   unknownKey: "Give the rotated-out secret as GOVERNANCE_CHAIN_KEY_<fingerprint> and verify again.",
   unknownSigner: "Give the public key of the signer and verify again."
 }

@@ -29,7 +29,10 @@ export const knownKinds = [
   "audit.events_dropped",
   "audit.rate_limited",
   "audit.fallback_broken",
-  "audit.clock_skew"
+  "audit.clock_skew",
+  "audit.agent_key_registered",
+  "audit.agent_key_revocation",
+  "identity.revocation_without_chain_event"
 ] as const
 
 export type KnownKind = (typeof knownKinds)[number]

@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { AgentId, ChainId, EventId, KeyId, SessionId } from "./Ids.ts"
+import { localFailure } from "./SignatureStatus.ts"
 
 const Hex = Schema.String.check(Schema.isPattern(/^[0-9a-f]*$/))
 
@@ -35,6 +36,10 @@ export class AuditRecord extends Schema.Class<AuditRecord>("effect-governance/Au
   signer: Schema.NullOr(Schema.String),
   signature: Schema.NullOr(Hex)
 }) {
+  /** What its writer did about a signature (OQ-05); whether a signature is valid is for `verify` to say. */
+  get signatureStatus(): "signed" | "unsigned" | "unsigned_local_failure" {
+    return this.signer === null ? "unsigned" : this.signer === localFailure ? localFailure : "signed"
+  }
   get isPlaceholder(): boolean {
     return this.status === "placeholder"
   }

@@ -3,8 +3,9 @@ import { Hex } from "effect/encoding"
 import type { ChainBreak, ChainProblem } from "./ChainReport.ts"
 import type { AuditDraft, ChainHead, ChainRow } from "./Envelope.ts"
 import { parseEnvelope } from "./EnvelopeText.ts"
-import type { ChainId, KeyId } from "./Ids.ts"
+import type { AgentId, ChainId, KeyId } from "./Ids.ts"
 import { isoOf } from "./Instant.ts"
+import { localFailure, type SignatureVerdict } from "./SignatureStatus.ts"
 
 /** What stands before the canonical text in each of its three proofs, so that one can never be taken for another (A-11). */
 export const labels = {
@@ -21,7 +22,15 @@ export interface RowKeys {
   readonly keyId: KeyId
   readonly hash: Digest
   readonly mac: Digest
-  readonly signer: { readonly fingerprint: string; readonly sign: Digest } | null
+  readonly signer: RowSigner | null
+  /** Who signs for an agent, in place of `signer`. Left out where nobody signs. */
+  readonly signerOf?: ((agent: AgentId) => RowSigner | null) | undefined
+}
+
+/** Without `sign` the row says that its writer could not sign: `fingerprint` is `localFailure` then. */
+export interface RowSigner {
+  readonly fingerprint: string
+  readonly sign: Digest | null
 }
 
 /** What a row is checked with. Without `macFor` only columns, hashes and links are checked, which needs no secret (DEC-04). */
@@ -30,7 +39,7 @@ export interface Verifier {
   readonly macFor: ((keyId: KeyId) => Digest | undefined) | null
   /** Undefined: this verifier knows no signing keys, so a signature that is present is left unjudged. */
   readonly signature?:
-    | ((fingerprint: string, text: string, signature: Uint8Array) => "valid" | "invalid" | "unknown")
+    | ((fingerprint: string, text: string, signature: Uint8Array, row: ChainRow) => SignatureVerdict)
     | undefined
 }
 
@@ -44,7 +53,8 @@ export const seal = (draft: AuditDraft, head: ChainHead, keys: RowKeys): ChainRo
   const seq = head.seq + 1
   const atMs = Math.max(draft.atMs, head.atMs)
   const { chain, id, agent, session, parent, kind, model, inputHash, outputHash } = draft
-  const signer = keys.signer === null ? null : keys.signer.fingerprint
+  const by = keys.signerOf === undefined ? keys.signer : keys.signerOf(agent)
+  const signer = by === null ? null : by.fingerprint
   const canonical =
     `${start(agent, isoOf(atMs), chain, id)}${text(inputHash)}${middle(keys.keyId, kind)}${draft.metadataText}` +
     `,"model":${text(model)},"outputHash":${text(outputHash)}${end(parent, head.hash, seq, session, signer)}`
@@ -63,7 +73,7 @@ export const seal = (draft: AuditDraft, head: ChainHead, keys: RowKeys): ChainRo
     hash: keys.hash(labels.hash + canonical),
     prev: head.hash,
     hmac: keys.mac(labels.mac + canonical),
-    signature: keys.signer === null ? null : keys.signer.sign(labels.signature + canonical)
+    signature: by === null || by.sign === null ? null : by.sign(labels.signature + canonical)
   }
 }
 
@@ -100,13 +110,17 @@ export const checkRow = (
     else if (!sameBytes(mac(labels.mac + canonical), row.hmac)) found("hmac")
   }
 
-  if (row.signer === null ? row.signature !== null : row.signature === null) found("signature")
-  else if (row.signer !== null && row.signature !== null && verifier.signature !== undefined) {
-    const status = verifier.signature(row.signer, labels.signature + canonical, row.signature)
-    if (status !== "valid") found(status === "invalid" ? "signature" : "unknownSigner")
+  if (row.signer === null || row.signer === localFailure) {
+    if (row.signature !== null) found("signature")
+  } else if (row.signature === null) found("signature")
+  else if (verifier.signature !== undefined) {
+    const verdict = verifier.signature(row.signer, labels.signature + canonical, row.signature, row)
+    if (verdict !== "valid") found(problemOf[verdict])
   }
   return breaks
 }
+
+const problemOf = { invalid: "signature", revoked: "revokedKey", unknown: "unknownSigner" } as const
 
 /** Compares without stopping early; lengths are no secret (K-13). */
 export const sameBytes = (left: Uint8Array, right: Uint8Array): boolean => {

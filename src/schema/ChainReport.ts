@@ -1,10 +1,11 @@
 import { Schema } from "effect"
+import { SignatureCounts } from "./SignatureStatus.ts"
 
 /**
  * What is wrong with a row. `text`: the canonical text is no envelope. `column`: a column says something else than the text.
  * `hash`: the text was changed after it was hashed. `gap`, `link`: the row does not follow the one before. `hmac`,
- * `signature`: whoever wrote it had not the key, or a signature was taken away. `head`: the chain ends elsewhere than its head
- * says. `unknownKey`, `unknownSigner`: the key to judge it is not here, which is no evidence of tampering (K-06).
+ * `signature`: whoever wrote it had not the key, or a signature was taken away. `revokedKey`: it was signed after its key had
+ * been revoked. `head`: the chain ends elsewhere than its head says. `unknownKey`, `unknownSigner`: the key to judge it is not here, which is no evidence of tampering (K-06).
  */
 export const ChainProblem = Schema.Literals([
   "text",
@@ -14,6 +15,7 @@ export const ChainProblem = Schema.Literals([
   "link",
   "hmac",
   "signature",
+  "revokedKey",
   "head",
   "unknownKey",
   "unknownSigner"
@@ -53,6 +55,8 @@ export const ChainReport = Schema.Struct({
   breaks: Schema.Array(ChainBreak),
   unresolvedKeyIds: Schema.Array(Schema.String),
   unresolvedSigners: Schema.Array(Schema.String),
+  /** Rows by what their signatures say (IDN-05); left out where no registry of keys was at hand. */
+  signatures: Schema.optionalKey(SignatureCounts),
   /** False when no secret was at hand: columns, hashes and links were checked, authorship was not. */
   authenticated: Schema.Boolean
 })

@@ -16,6 +16,13 @@ export interface GovernanceConfig {
   readonly pooler: boolean
   readonly testMode: boolean
 
+  /** Where the signing keys of single agents are: `file://PATH`, `env://NAME` or `ephemeral` (IDN-02). */
+  readonly agentKeys: Readonly<Record<string, string>>
+  /** The same for all other agents: `file://.../{agent}.pem`, `env://`, `ephemeral` or `auto`. Null: only those with a variable sign. */
+  readonly signingKeys: string | null
+  /** `degrade` writes the row and says that it could not be signed; `require` refuses to start or to call (K-09). */
+  readonly signingPolicy: "degrade" | "require"
+
   readonly enableAudit: boolean
   readonly enableScope: boolean
   readonly enableCost: boolean
@@ -68,6 +75,9 @@ export const defaults = {
   schema: "public",
   pooler: false,
   testMode: false,
+  agentKeys: {},
+  signingKeys: null,
+  signingPolicy: "degrade",
   enableAudit: true,
   enableScope: true,
   enableCost: true,

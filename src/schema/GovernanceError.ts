@@ -1,3 +1,4 @@
+import type { AgentKeyRefused, AgentKeyUnusable } from "./AgentKeyError.ts"
 import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
 import type { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "./AuditError.ts"
 import type { ConfigurationError } from "./ConfigurationError.ts"
@@ -29,6 +30,8 @@ export type GovernanceError =
   | DelegationError
   | ModuleDisabledError
   | ConfigurationError
+  | AgentKeyRefused
+  | AgentKeyUnusable
   | StoreError
 
 const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
@@ -46,6 +49,8 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "DelegationError",
   "ModuleDisabledError",
   "ConfigurationError",
+  "AgentKeyRefused",
+  "AgentKeyUnusable",
   "StoreError"
 ])
 

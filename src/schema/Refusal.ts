@@ -1,3 +1,4 @@
+import type { AgentKeyUnusable } from "./AgentKeyError.ts"
 import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
 import type { CallPlan } from "./CallPlan.ts"
 import type { BudgetExceeded } from "./Cost.ts"
@@ -18,6 +19,7 @@ export type Refusal =
   | BudgetExceeded
   | LoopDetected
   | InvalidInput
+  | AgentKeyUnusable
   | StoreError
 
 /** The agent of this call repeats itself. Seconds are 0 where the pattern does not look at time. */

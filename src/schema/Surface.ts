@@ -57,5 +57,12 @@ export const surfaces = {
     subscribe: "observation",
     tail: "operation",
     stats: "observation"
+  },
+  AgentKeys: {
+    list: "operation",
+    challenge: "operation",
+    register: "operation",
+    enrol: "operation",
+    revoke: "operation"
   }
 } as const satisfies Record<string, Record<string, Surface>>

@@ -16,6 +16,7 @@ import * as AuditReader from "./AuditReader.ts"
 import type { AppendResult, AuditQuery } from "./AuditStore.ts"
 import * as AuditTrack from "./AuditTrack.ts"
 import { ChainKeys } from "./ChainKeys.ts"
+import { Identity } from "./Identity.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import { Settings } from "./Settings.ts"
 
@@ -102,10 +103,13 @@ export interface AuditStats {
   readonly placeholders: number
   readonly refused: number
   readonly waiting: number
+  /** Rows that should have been signed and could not be (IDN-04): anything but 0 is worth an alarm (K-09). */
+  readonly unsignedLocalFailures: number
 }
 
 export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
   const keys = yield* ChainKeys
+  const identity = yield* Identity
   const random = yield* SecureRandom.SecureRandom
   const delivery = yield* AuditDelivery.make({ deadline: options.deadline ?? Duration.seconds(1) })
   const reader = yield* AuditReader.make({ verifyOnRead: options.verifyChainOnRead ?? false })
@@ -216,7 +220,12 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
     subscribe,
     tail,
     ...reading,
-    stats: Effect.map(delivery.waiting, (waiting) => ({ ...delivery.counts, refused, waiting }))
+    stats: Effect.map(delivery.waiting, (waiting) => ({
+      ...delivery.counts,
+      refused,
+      waiting,
+      unsignedLocalFailures: identity.stats().failed
+    }))
   })
 })
 

@@ -13,10 +13,12 @@ import {
 } from "../schema/ChainReport.ts"
 import type { ChainHead, ChainRow } from "../schema/Envelope.ts"
 import { ChainId, EventId, SessionId, sessionChain } from "../schema/Ids.ts"
+import { type SignatureStatus, type SignatureVerdict, statusOf } from "../schema/SignatureStatus.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { type AuditQuery, AuditStore, type ChainPosition } from "./AuditStore.ts"
 import { tail } from "./AuditTail.ts"
 import { ChainKeys } from "./ChainKeys.ts"
+import * as SignatureJudge from "./SignatureJudge.ts"
 
 export interface Range {
   readonly sessionId?: string
@@ -29,13 +31,21 @@ export interface Range {
 export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRead: boolean }) {
   const store = yield* AuditStore
   const { hash, macFor } = yield* ChainKeys
-  const verifier: Verifier = { hash, macFor }
+  /** Opened for each verification: keys are registered and revoked while this process runs. */
+  const openJudge = yield* SignatureJudge.make(hash)
+
+  const verifierWith = (judge: Judge, verdicts: SignatureJudge.Verdicts): Verifier => ({
+    hash,
+    macFor,
+    signature: SignatureJudge.signatureOf(judge, verdicts)
+  })
 
   /** Every finding of one chain, row by row, then the comparison of its end with the head. */
   const check = (
+    judge: Judge,
     chain: ChainId,
     range: { readonly fromSeq: number; readonly toSeq: number | undefined },
-    visit: (row: ChainRow, found: ReadonlyArray<ChainBreak>) => Effect.Effect<void, ChainIntegrityError> | undefined
+    visit: Visit
   ): Effect.Effect<Option.Option<ChainBreak>, ChainIntegrityError | StoreError> =>
     Effect.gen(function* () {
       // Read before the rows: what is appended meanwhile lies behind it, and is no contradiction.
@@ -46,17 +56,24 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
         last: fromSeq === 1 ? null : undefined,
         atHead: undefined
       }
-      yield* Stream.runForEachArray(store.rows(chain, { fromSeq, toSeq: range.toSeq }), (rows) => {
+      const checkPage = (rows: ReadonlyArray<ChainRow>, verdicts: SignatureJudge.Verdicts) => {
+        const verifier = verifierWith(judge, verdicts)
         // One effect for a page, unless a row has something to say: an effect for each would cost half as much as its digests.
         const said: Array<Effect.Effect<void, ChainIntegrityError>> = []
         for (const row of rows) {
           const found = checkRow(row, read.last, verifier)
           read.last = row
           if (row.seq === head.seq) read.atHead = row
-          const effect = visit(row, found)
+          const effect = visit(row, found, verdicts.get(row))
           if (effect !== undefined) said.push(effect)
         }
         return said.length === 0 ? Effect.void : Effect.all(said, { discard: true })
+      }
+      yield* Stream.runForEachArray(store.rows(chain, { fromSeq, toSeq: range.toSeq }), (rows) => {
+        const judging = judge?.judge(rows)
+        return judging === undefined
+          ? checkPage(rows, SignatureJudge.noVerdicts)
+          : Effect.flatMap(judging, (verdicts) => checkPage(rows, verdicts))
       })
       if (range.toSeq !== undefined && range.toSeq < head.seq) return Option.none()
       const lastSeq = read.last?.seq ?? 0
@@ -81,8 +98,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
     return first === undefined ? undefined : failAt(first)
   }
 
-  const verifyOne = Effect.fnUntraced(function* (chain: ChainId, range: Range) {
-    const end = yield* check(chain, { fromSeq: range.fromSeq ?? 1, toSeq: range.toSeq }, failFirst)
+  const verifyOne = Effect.fnUntraced(function* (judge: Judge, chain: ChainId, range: Range) {
+    const end = yield* check(judge, chain, { fromSeq: range.fromSeq ?? 1, toSeq: range.toSeq }, failFirst)
     if (Option.isSome(end)) return yield* failAt(end.value)
   })
 
@@ -101,7 +118,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   const verifyChain = Effect.fn("Audit.verifyChain")(function* (range: Range = {}) {
     const wanted = chainOf(range)
     const chains = wanted === undefined ? yield* allChains : Option.toArray(wanted)
-    yield* Effect.forEach(chains, (chain) => verifyOne(chain, range), { discard: true, concurrency: atOnce })
+    const judge = yield* openJudge
+    yield* Effect.forEach(chains, (chain) => verifyOne(judge, chain, range), { discard: true, concurrency: atOnce })
     return true as const
   })
 
@@ -109,7 +127,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
     const chain = chainOf({ sessionId })
     if (chain === undefined || Option.isNone(chain)) return []
     const rows: Array<ChainRow> = []
-    const end = yield* check(chain.value, { fromSeq: 1, toSeq: undefined }, (row, found) => {
+    const end = yield* check(yield* openJudge, chain.value, { fromSeq: 1, toSeq: undefined }, (row, found) => {
       rows.push(row)
       return failFirst(row, found)
     })
@@ -118,6 +136,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   })
 
   const trace = Effect.fn("Audit.trace")(function* (eventId: string) {
+    const judge = yield* openJudge
     const path: Array<AuditRecord> = []
     const seen = new Set<string>()
     let next = Option.getOrUndefined(eventIdOf(eventId))
@@ -127,7 +146,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       const rows: ReadonlyArray<ChainRow> = yield* store.byId(next)
       const row: ChainRow | undefined = rows.find((one) => one.chain === chain) ?? rows[0]
       if (row === undefined) break
-      yield* failFirst(row, checkRow(row, undefined, verifier)) ?? Effect.void
+      const verdicts: SignatureJudge.Verdicts = yield* judge?.judge([row]) ?? Effect.succeed(SignatureJudge.noVerdicts)
+      yield* failFirst(row, checkRow(row, undefined, verifierWith(judge, verdicts))) ?? Effect.void
       path.push(recordOf(row))
       chain = row.chain
       next = row.parent ?? undefined
@@ -138,7 +158,9 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   const getEvents = Effect.fn("Audit.getEvents")(function* (query: AuditQuery) {
     const rows = yield* store.find(query)
     if (options.verifyOnRead) {
-      yield* Effect.forEach(new Set(rows.map((row) => row.chain)), (chain) => verifyOne(chain, {}), { discard: true })
+      const judge = yield* openJudge
+      const chains = new Set(rows.map((row) => row.chain))
+      yield* Effect.forEach(chains, (chain) => verifyOne(judge, chain, {}), { discard: true })
     }
     return rows.map(recordOf)
   })
@@ -148,6 +170,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   ) {
     const only = wanted.chain === undefined ? undefined : chainIdOf(wanted.chain)
     const chains = only === undefined ? yield* allChains : Option.toArray(only)
+    const judge = yield* openJudge
+    const signatures = new Map<SignatureStatus, number>()
     const keyIds = new Set<string>()
     const signers = new Set<string>()
     let total = 0
@@ -158,9 +182,10 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       let lastSeq = 0
       let unjudged = 0
       const end = yield* Effect.catchTag(
-        check(chain, { fromSeq: 1, toSeq: undefined }, (row, found) => {
+        check(judge, chain, { fromSeq: 1, toSeq: undefined }, (row, found, verdict) => {
           rows++
           total++
+          if (judge !== null) SignatureJudge.count(signatures, statusOf(row, judge.keys, verdict))
           lastSeq = row.seq
           for (const one of found) {
             if (isTampering(one)) breaks.push(one)
@@ -189,12 +214,20 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       breaks: examined.flatMap(({ breaks }) => breaks),
       unresolvedKeyIds: [...keyIds].sort(),
       unresolvedSigners: [...signers].sort(),
-      authenticated: verifier.macFor !== null
+      ...(judge === null ? {} : { signatures: Object.fromEntries(signatures) }),
+      authenticated: macFor !== null
     } satisfies ChainReport
   })
 
   return { verifyChain, traceSessionChain, trace, getEvents, report, tail: tail(store) }
 })
+
+type Judge = SignatureJudge.SignatureJudge | null
+type Visit = (
+  row: ChainRow,
+  found: ReadonlyArray<ChainBreak>,
+  verdict: SignatureVerdict | undefined
+) => Effect.Effect<void, ChainIntegrityError> | undefined
 
 /** Chains read at the same time: while one page is on its way, another is checked. */
 const atOnce = 4

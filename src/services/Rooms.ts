@@ -20,6 +20,7 @@ import { within } from "./Deadline.ts"
 import { Evidence } from "./Evidence.ts"
 import * as FailOpen from "./FailOpen.ts"
 import { Halts, haltedError } from "./Halts.ts"
+import { Identity } from "./Identity.ts"
 import { Lineages } from "./Lineages.ts"
 import { LoopWindow } from "./LoopWindow.ts"
 import { Policies } from "./Policies.ts"
@@ -63,6 +64,7 @@ export const make = Effect.gen(function* () {
   const window = yield* LoopWindow
   const failOpen = yield* FailOpen.make
   const settings = yield* Settings
+  const identity = yield* Identity
   const services = yield* Effect.scope
   const leaseMs = Duration.toMillis(settings.leaseDuration)
   const deadlineNs = Duration.toNanosUnsafe(settings.enforcementDeadline)
@@ -167,6 +169,8 @@ export const make = Effect.gen(function* () {
     const lineage = lineages.known(agentId)
     const outOfScope = scope.room(agentId, lineage.path, target) // room 2
     if (outOfScope !== undefined) return yield* outOfScope
+    const cannotSign = identity.refusal(agentId)
+    if (cannotSign !== null) return yield* cannotSign
     const hold: Hold = yield* cost.hold(questionOf(plan, options)) // room 4
     if (target.kind === "tool" && needsApproval(policies, lineage, target.name)) {
       return yield* new ApprovalPending({ agentId, tool: target.name, requestId: null }) // room 5
@@ -210,7 +214,8 @@ export const make = Effect.gen(function* () {
     if (!halts.clear(lineage.path, clock.monotonicTimeNanosUnsafe())) return undefined
     if (scope.room(agentId, lineage.path, target) !== undefined || needsApproval(policies, lineage, target.name))
       return undefined
-    if (policies.get(agentId, "audit")?.policy.mode === "required") return undefined
+    if (policies.get(agentId, "audit")?.policy.mode === "required" || identity.refusal(agentId) !== null)
+      return undefined
     const nowMs = clock.currentTimeMillisUnsafe()
     if (!evidence.attemptNow(plan, ticket, nowMs)) return undefined
     const verdict = admission.now.admit(requestOf(plan, ticket, lineage, nothingHeld), nowMs)

@@ -33,6 +33,7 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
   const given = <A>(option: A | undefined, variable: Option.Option<A>, initial: A): A =>
     option ?? Option.getOrElse(variable, () => initial)
 
+  const testMode = given(options.testMode, env.testMode, defaults.testMode)
   const config: GovernanceConfig = {
     ...defaults,
     ...definedOf(options),
@@ -41,7 +42,13 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
     auditSecret: given(secret(options.auditSecret), env.auditSecret, null),
     workspaceSalt: given(secret(options.workspaceSalt), env.workspaceSalt, null),
     historicSecrets: [...(options.historicSecrets ?? []).map((value) => secret(value)!), ...env.chainKeys],
-    testMode: given(options.testMode, env.testMode, defaults.testMode),
+    testMode,
+    signingKeys: keyStoreOf(given(options.signingKeys, env.signingKeys, null), testMode),
+    signingPolicy: given<GovernanceConfig["signingPolicy"]>(
+      options.signingPolicy,
+      env.signingPolicy,
+      defaults.signingPolicy
+    ),
     costStrictUnknownModels: given(options.costStrictUnknownModels, env.strictUnknownModels, true),
     costUnknownModelFallbackUsdPerMillion: yield* fallbackRate(
       options.costUnknownModelFallbackUsdPerMillion,
@@ -71,6 +78,10 @@ type Special = SecretKey | DurationKey | "historicSecrets" | "costUnknownModelFa
 
 const secret = (value: string | Redacted.Redacted<string> | null | undefined) =>
   value === undefined || value === null ? undefined : typeof value === "string" ? Redacted.make(value) : value
+
+/** `auto` is each agent's variable, and in test mode a key in memory (CFG-04). */
+const keyStoreOf = (value: string | null, testMode: boolean) =>
+  value === "auto" ? (testMode ? "ephemeral" : "env://") : value
 
 const duration = (value: Duration.Input | undefined, initial: Duration.Duration) =>
   value === undefined ? initial : Option.getOrElse(Duration.fromInput(value), () => Duration.zero)
@@ -146,12 +157,25 @@ const chainKeys = Effect.gen(function* () {
   return values.flatMap((value) => Option.toArray(value))
 })
 
+const signingPolicy = Effect.flatMap(
+  text("GOVERNANCE_SIGNING_POLICY"),
+  Option.match({
+    onNone: () => Effect.succeedNone,
+    onSome: (value): Effect.Effect<Option.Option<"degrade" | "require">, ConfigurationError> =>
+      value === "degrade" || value === "require"
+        ? Effect.succeedSome(value)
+        : Effect.fail(wrong("GOVERNANCE_SIGNING_POLICY", "must be degrade or require"))
+  })
+)
+
 const environment = Effect.all({
   databaseUrl: hidden("GOVERNANCE_DATABASE_URL"),
   haltDatabaseUrl: hidden("GOVERNANCE_HALT_DATABASE_URL"),
   auditSecret: hidden("GOVERNANCE_AUDIT_SECRET"),
   workspaceSalt: hidden("GOVERNANCE_WORKSPACE_SALT"),
   testMode: flag("GOVERNANCE_TEST_MODE"),
+  signingKeys: text("GOVERNANCE_SIGNING_KEYS"),
+  signingPolicy,
   strictUnknownModels: flag("GOVERNANCE_COST_STRICT_UNKNOWN_MODELS"),
   fallbackRate: text("GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION"),
   bridgeEnabled: flag("GOVERNANCE_PLATFORM_BRIDGE_ENABLED"),

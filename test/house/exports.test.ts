@@ -52,6 +52,9 @@ describe("the package", () => {
 
 const expected = [
   "AgentHaltedError",
+  "AgentKeyRefused",
+  "AgentKeyUnusable",
+  "AgentKeys",
   "AgentScope",
   "AgentStatus",
   "ApprovalPending",

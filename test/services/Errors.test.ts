@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
+import { AgentKeyRefused, AgentKeyUnusable } from "../../src/schema/AgentKeyError.ts"
 import { PolicyNotRegistered, ScopeViolation } from "../../src/schema/AgentScope.ts"
 import { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../../src/schema/AuditError.ts"
 import { ChainProblem } from "../../src/schema/ChainReport.ts"
@@ -61,6 +62,10 @@ const governance: ReadonlyArray<Error> = [
   ...delegation.map((problem) => new DelegationError({ agentId, parent: AgentId.make("boss"), problem })),
   ...Module.literals.map((module) => new ModuleDisabledError({ module })),
   new ConfigurationError({ setting: "auditSecret", problem: "is too short" }),
+  ...AgentKeyRefused.fields.problem.literals.map((problem) => new AgentKeyRefused({ problem })),
+  ...AgentKeyUnusable.fields.problem.literals.map(
+    (problem) => new AgentKeyUnusable({ agentId, source: "clerk.pem", problem })
+  ),
   ...problems.map((problem) => new StoreError({ store: "CostStore", operation: "snapshot", problem }))
 ]
 const halted = new AgentHaltedError({

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Stream } from "effect"
 import { AgentId, TicketId } from "../../src/schema/Ids.ts"
 import { surfaces } from "../../src/schema/Surface.ts"
+import { AgentKeys } from "../../src/services/AgentKeys.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { Cost } from "../../src/services/Cost.ts"
@@ -37,6 +38,7 @@ const inside = new Set(["AgentScope.room", "Cost.hold", "Audit.require", "Audit.
 const parts = new Set([
   ...[
     "AdmissionStore",
+    "AgentKeyStore",
     "AuditFallback",
     "AuditStore",
     "ChainKeys",
@@ -44,6 +46,7 @@ const parts = new Set([
     "Evidence",
     "Halts",
     "HaltWriter",
+    "Identity",
     "Lineages"
   ],
   ...["LoopStore", "LoopWindow", "OpenCalls", "Policies", "PolicyStore", "PresenceStore", "Pricing", "Rooms"],
@@ -57,7 +60,8 @@ const services = Effect.gen(function* () {
     Cost: yield* Cost,
     Loop: yield* Loop,
     Presence: yield* Presence,
-    Audit: yield* Audit
+    Audit: yield* Audit,
+    AgentKeys: yield* AgentKeys
   }
 })
 

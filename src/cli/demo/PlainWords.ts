@@ -25,6 +25,7 @@ export const inPlainWords = (refusal: Refusal): string => {
     case "PolicyNotRegistered":
     case "UnknownModelError":
     case "InvalidInput":
+    case "AgentKeyUnusable":
     case "StoreError":
       return refusal.message
   }

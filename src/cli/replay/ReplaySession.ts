@@ -1,4 +1,5 @@
 import { Effect, Option, Schema } from "effect"
+import { AgentKeyUnusable } from "../../schema/AgentKeyError.ts"
 import type { AgentId, SessionId } from "../../schema/Ids.ts"
 import { zeroUsd } from "../../schema/Money.ts"
 import { type PolicyKind, policyCodecs } from "../../schema/Policy.ts"
@@ -89,10 +90,14 @@ const callTool = Effect.fnUntraced(function* (who: Who, step: Extract<RecordedSt
 const refusalOf = <A>(self: Effect.Effect<A, Refusal>): Effect.Effect<Judged | undefined, StoreError> =>
   Effect.matchEffect(self, {
     onSuccess: () => Effect.undefined,
-    onFailure: (refusal) => (refusal instanceof StoreError ? Effect.fail(refusal) : Effect.succeed(refusal))
+    onFailure: (refusal) => {
+      if (refusal instanceof StoreError) return Effect.fail(refusal)
+      // Nobody signs in a replay.
+      return refusal instanceof AgentKeyUnusable ? Effect.die(refusal) : Effect.succeed(refusal)
+    }
   })
 
-type Judged = Exclude<Refusal, StoreError>
+type Judged = Exclude<Refusal, StoreError | AgentKeyUnusable>
 
 const verdictOf = (refusal: Judged | undefined): Pick<ReplayedCall, "verdict" | "reason"> => {
   if (refusal === undefined) return { verdict: "allowed" }

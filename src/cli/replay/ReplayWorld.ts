@@ -1,5 +1,6 @@
 import { ConfigProvider, Layer } from "effect"
 import * as Governance from "../../layers/Governance.ts"
+import * as AgentKeyStore from "../../layers/memory/AgentKeyStore.ts"
 import * as AuditStore from "../../layers/memory/AuditStore.ts"
 import * as Signal from "../../layers/memory/Signal.ts"
 import * as Stores from "../../layers/memory/Stores.ts"
@@ -18,6 +19,7 @@ export const layer = Governance.layer.pipe(
   Layer.provideMerge(
     Layer.mergeAll(
       Stores.layer,
+      AgentKeyStore.layer,
       AuditStore.layerWith({ maxEvents: 1000, onFull: "evict" }),
       StoreTransaction.layer,
       Signal.layer,

@@ -5,6 +5,7 @@ import type { ChainId } from "../../schema/Ids.ts"
 import { StoreError } from "../../schema/StoreError.ts"
 import { type AppendResult, type AuditQuery, AuditStore, type ChainPosition } from "../../services/AuditStore.ts"
 import { ChainKeys } from "../../services/ChainKeys.ts"
+import { Identity, sealing } from "../../services/Identity.ts"
 import { copyOf, hold, MemoryChain, type MemoryRow } from "./MemoryChain.ts"
 import { CurrentJournal, type Journal } from "./StoreTransaction.ts"
 
@@ -27,6 +28,8 @@ export interface MemoryAuditOptions {
 
 export const make = Effect.fnUntraced(function* (options: MemoryAuditOptions = {}) {
   const chainKeys = yield* ChainKeys
+  const identity = yield* Identity
+  const keys = () => sealing(identity, chainKeys.current)
   const max = options.maxEvents ?? 100_000
   const chains = new Map<ChainId, MemoryChain>()
   const oldestFirst: Array<MemoryChain> = []
@@ -37,7 +40,7 @@ export const make = Effect.fnUntraced(function* (options: MemoryAuditOptions = {
   const chainOf = (id: ChainId): MemoryChain => {
     const known = chains.get(id)
     if (known !== undefined) return known
-    const made = new MemoryChain(id, () => chainKeys.current)
+    const made = new MemoryChain(id, keys)
     chains.set(id, made)
     return made
   }
@@ -93,7 +96,7 @@ export const make = Effect.fnUntraced(function* (options: MemoryAuditOptions = {
     if (full !== undefined) return Effect.fail(full)
     const before = held.rows.at(-1)
     const row = chain.next(draft, before)
-    row.sealAfter(before === undefined ? chain.head() : headOf(before), chainKeys.current)
+    row.sealAfter(before === undefined ? chain.head() : headOf(before), keys())
     held.rows.push(row)
     return Effect.succeed({ _tag: "Stored", row })
   }

@@ -3,6 +3,7 @@ import { genesis, headOf, seal } from "../../schema/Chain.ts"
 import type { AuditDraft } from "../../schema/Envelope.ts"
 import { type AppendResult, AuditStore } from "../../services/AuditStore.ts"
 import { ChainKeys } from "../../services/ChainKeys.ts"
+import { Identity, sealing } from "../../services/Identity.ts"
 import * as AuditReads from "./AuditReads.ts"
 import * as Sql from "./AuditStatements.ts"
 import * as AuditWriter from "./AuditWriter.ts"
@@ -21,7 +22,8 @@ export const make = Effect.fnUntraced(function* (options: AuditStoreOptions = {}
   const database = yield* Database
   const chainKeys = yield* ChainKeys
   const { sql, prefix } = database
-  const keys = () => chainKeys.current
+  const identity = yield* Identity
+  const keys = () => sealing(identity, chainKeys.current)
   const statements = Sql.make(prefix)
   const writer = yield* AuditWriter.make({ ...options, pool: database.writer, prefix, keys })
 

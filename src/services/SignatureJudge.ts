@@ -1,0 +1,113 @@
+import type { KeyObject } from "node:crypto"
+import { Effect, Option, Result } from "effect"
+import { type AgentKey, checkPublicKey, fingerprintOf, possessionText } from "../schema/AgentKey.ts"
+import { type Digest, labels, type Verifier } from "../schema/Chain.ts"
+import type { ChainRow } from "../schema/Envelope.ts"
+import {
+  type KnownKeys,
+  knownKeys,
+  namesKey,
+  type SignatureStatus,
+  type SignatureVerdict,
+  verdictAfter,
+  verdictBefore
+} from "../schema/SignatureStatus.ts"
+import type { StoreError } from "../schema/StoreError.ts"
+import { AgentKeyStore } from "./AgentKeyStore.ts"
+import { areSigned, isSignedBy, publicKeyFrom, type SignedText } from "./Ed25519.ts"
+import { Identity, type Signers } from "./Identity.ts"
+
+export type Verdicts = ReadonlyMap<ChainRow, SignatureVerdict>
+
+/** Judges signatures with the keys that were registered when it was made: one for each verification. */
+export interface SignatureJudge {
+  readonly keys: KnownKeys
+  /** The verdict on every row that names a key; undefined, and nothing done, where none does. */
+  readonly judge: (rows: ReadonlyArray<ChainRow>) => Effect.Effect<Verdicts> | undefined
+}
+
+/**
+ * A judge for the verification that begins. Null where no registry is at hand: signatures then stay unjudged. What the registry
+ * says is believed of a key only if its fingerprint, its form and its proof of possession agree with it.
+ */
+export const make = Effect.fnUntraced(function* (hash: Digest) {
+  const identity = yield* Identity
+  const registry = yield* Effect.serviceOption(AgentKeyStore)
+  return Option.match(registry, {
+    onNone: (): Effect.Effect<SignatureJudge | null, StoreError> => Effect.succeed(null),
+    onSome: (store) =>
+      Effect.map(Effect.all([store.list, store.deploymentId]), ([keys, deploymentId]) =>
+        judgeOf(knownKeys(keys), soundKeys(hash, deploymentId), () => ownKeys(identity, deploymentId))
+      )
+  })
+})
+
+export const noVerdicts: Verdicts = new Map()
+
+/** The verdicts as `checkRow` asks for them; without a judge it asks nobody. */
+export const signatureOf = (judge: SignatureJudge | null, verdicts: Verdicts): Verifier["signature"] =>
+  judge === null ? undefined : (_fingerprint, _text, _signature, row) => verdicts.get(row) ?? "unknown"
+
+export const count = (counts: Map<SignatureStatus, number>, status: SignatureStatus) =>
+  counts.set(status, (counts.get(status) ?? 0) + 1)
+
+const judgeOf = (
+  keys: KnownKeys,
+  soundKey: (key: AgentKey) => KeyObject | null,
+  own: () => ReadonlyArray<AgentKey>
+): SignatureJudge => {
+  /** A key of this process may have come into use after the registry was read. */
+  const keyOf = (fingerprint: string | null): AgentKey | undefined => {
+    if (fingerprint === null || keys.byFingerprint.has(fingerprint)) return keys.byFingerprint.get(fingerprint ?? "")
+    const found = own().find((key) => key.fingerprint === fingerprint)
+    if (found !== undefined) keys.byFingerprint.set(fingerprint, found)
+    return found
+  }
+
+  const judge = Effect.fnUntraced(function* (rows: ReadonlyArray<ChainRow>) {
+    const verdicts = new Map<ChainRow, SignatureVerdict>()
+    const open: Array<SignedText & { readonly row: ChainRow }> = []
+    for (const row of rows) {
+      if (!namesKey(row)) continue
+      const known = keyOf(row.signer)
+      const key = known === undefined ? null : soundKey(known)
+      const verdict = key === null ? "unknown" : verdictBefore(row, keys)
+      if (verdict !== undefined || key === null || row.signature === null) verdicts.set(row, verdict ?? "invalid")
+      else open.push({ row, key, text: labels.signature + row.canonical, signature: row.signature })
+    }
+    const fits = yield* areSigned(open)
+    open.forEach(({ row }, i) => {
+      verdicts.set(row, fits[i] === true ? verdictAfter(row, keys) : "invalid")
+    })
+    return verdicts
+  })
+  return { keys, judge: (rows) => (rows.some(namesKey) ? judge(rows) : undefined) }
+}
+
+/** What this process signs with, for the time until the registry knows it. */
+const ownKeys = (identity: Signers, deploymentId: string): ReadonlyArray<AgentKey> =>
+  identity.signers().map((signer) => ({
+    agentId: signer.agentId,
+    fingerprint: signer.fingerprint,
+    publicKey: signer.publicKey,
+    proof: signer.sign(possessionText(signer.agentId, signer.publicKey, deploymentId)),
+    activationSeq: 0,
+    registeredAtMs: Number.POSITIVE_INFINITY,
+    revocation: null
+  }))
+
+/** Each key is looked at once, when the first row names it. */
+const soundKeys = (hash: Digest, deploymentId: string) => {
+  const looked = new Map<AgentKey, KeyObject | null>()
+  return (key: AgentKey): KeyObject | null => {
+    const before = looked.get(key)
+    if (before !== undefined) return before
+    const sound =
+      Result.isSuccess(checkPublicKey(key.publicKey)) && fingerprintOf(key.publicKey, hash) === key.fingerprint
+    const ready = sound ? publicKeyFrom(key.publicKey) : null
+    const owned =
+      ready !== null && isSignedBy(ready, possessionText(key.agentId, key.publicKey, deploymentId), key.proof)
+    looked.set(key, owned ? ready : null)
+    return owned ? ready : null
+  }
+}

@@ -1,0 +1,18 @@
+import { generateKeyPairSync, sign } from "node:crypto"
+import { publicKeyOf, sha256 } from "../../src/layers/keys/PrivateKey.ts"
+import { fingerprintOf } from "../../src/schema/AgentKey.ts"
+import { AgentId } from "../../src/schema/Ids.ts"
+import type { AgentSigner } from "../../src/services/Identity.ts"
+
+/** A key of an agent's own, made for one test. */
+export const anySigner = (agent: string): AgentSigner & { readonly pem: string } => {
+  const { privateKey } = generateKeyPairSync("ed25519")
+  const publicKey = publicKeyOf(privateKey)
+  return {
+    agentId: AgentId.make(agent),
+    publicKey,
+    fingerprint: fingerprintOf(publicKey, sha256),
+    sign: (text) => sign(null, Buffer.from(text), privateKey),
+    pem: privateKey.export({ format: "pem", type: "pkcs8" }).toString()
+  }
+}
