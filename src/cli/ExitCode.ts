@@ -41,6 +41,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   AgentKeyUnusable: usage,
   ConfigError: usage,
   ConfigurationError: usage,
+  EgressRefused: usage,
   InvalidAuditEvent: usage,
   InvalidInput: usage,
   InvalidJson: usage,
@@ -57,6 +58,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
 
   Unverifiable: unverifiable,
 
+  EgressFailed: unreachable,
   EmbeddedPostgresError: unreachable,
   "EmbeddedPostgresError.directory": usage,
   "EmbeddedPostgresError.foreign": usage,

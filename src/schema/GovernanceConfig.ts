@@ -58,6 +58,25 @@ export interface GovernanceConfig {
   /** Audit events per second and agent; null means no limit (V8-12). */
   readonly maxEventsPerSecond: number | null
 
+  /** Where requests of this library's own may go (BRG-13, DEC-11). The list of allowed hosts narrows, all else opens and is code's alone. */
+  readonly egress: {
+    /** `host` or `host:port`, exact: may be private, and may be on another port than 443. */
+    readonly trustedHosts: ReadonlyArray<string>
+    /** `host` or `host:port`, exact; null allows every public host. */
+    readonly allowedHosts: ReadonlyArray<string> | null
+    /** Lets a trusted host be a cloud's metadata service. Default false. */
+    readonly allowMetadata: boolean
+    /** Certificate authorities besides those that come with Node, in PEM. */
+    readonly ca: ReadonlyArray<string>
+  }
+  /** Who is told of approvals that are asked for and decided (BEY-10). The URL counts as a secret, because many are. */
+  readonly approvalWebhooks: ReadonlyArray<{
+    readonly url: Redacted.Redacted<string>
+    readonly secret: Redacted.Redacted<string>
+    /** Null tells of every agent. */
+    readonly agents: ReadonlyArray<string> | null
+  }>
+
   readonly platform: {
     readonly bridgeEnabled: boolean
     readonly ingestUrl: string | null
@@ -102,5 +121,7 @@ export const defaults = {
   leaseDuration: Duration.minutes(1),
   fallbackDir: null,
   maxEventsPerSecond: null,
+  egress: { trustedHosts: [], allowedHosts: null, allowMetadata: false, ca: [] },
+  approvalWebhooks: [],
   platform: { bridgeEnabled: false, ingestUrl: null, ingestToken: null, trustedHosts: [] }
 } satisfies GovernanceConfig

@@ -3,6 +3,7 @@ import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
 import type { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "./AuditError.ts"
 import type { ConfigurationError } from "./ConfigurationError.ts"
 import type { BudgetExceeded } from "./Cost.ts"
+import type { EgressFailed, EgressRefused } from "./EgressError.ts"
 import type { ApprovalPending } from "./Gate.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
 import type { LoopDetected } from "./Loop.ts"
@@ -32,6 +33,8 @@ export type GovernanceError =
   | ConfigurationError
   | AgentKeyRefused
   | AgentKeyUnusable
+  | EgressRefused
+  | EgressFailed
   | StoreError
 
 const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
@@ -51,6 +54,8 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "ConfigurationError",
   "AgentKeyRefused",
   "AgentKeyUnusable",
+  "EgressRefused",
+  "EgressFailed",
   "StoreError"
 ])
 

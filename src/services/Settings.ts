@@ -2,6 +2,7 @@ import { Config, ConfigProvider, Context, Duration, Effect, Layer, Option, Redac
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { defaults, type GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import { parseUsd } from "../schema/Money.ts"
+import * as EgressSettings from "./EgressSettings.ts"
 
 /** Options as a program writes them; each wins over its environment variable (ENT-01, ENT-02, CFG). */
 export type GovernanceOptions = {
@@ -23,7 +24,7 @@ export type GovernanceOptions = {
     | undefined
   /** Reserved for a managed service; it connects to nothing (OQ-01). */
   readonly apiKey?: string | undefined
-}
+} & EgressSettings.EgressOptions
 
 /** The configuration that every service reads. */
 export class Settings extends Context.Service<Settings, GovernanceConfig>()("effect-governance/services/Settings") {}
@@ -37,6 +38,7 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
   const config: GovernanceConfig = {
     ...defaults,
     ...definedOf(options),
+    ...(yield* EgressSettings.make(options, env)),
     databaseUrl: given(secret(options.databaseUrl), env.databaseUrl, null),
     haltDatabaseUrl: given(secret(options.haltDatabaseUrl), env.haltDatabaseUrl, null),
     auditSecret: given(secret(options.auditSecret), env.auditSecret, null),
@@ -74,7 +76,13 @@ export const layer = (options: GovernanceOptions = {}) => Layer.effect(Settings,
 
 type SecretKey = "databaseUrl" | "haltDatabaseUrl" | "auditSecret" | "workspaceSalt"
 type DurationKey = "hotReloadInterval" | "haltCacheTtl" | "enforcementDeadline" | "auditDeadline" | "leaseDuration"
-type Special = SecretKey | DurationKey | "historicSecrets" | "costUnknownModelFallbackUsdPerMillion" | "platform"
+type Special =
+  | SecretKey
+  | DurationKey
+  | "historicSecrets"
+  | "costUnknownModelFallbackUsdPerMillion"
+  | "platform"
+  | keyof EgressSettings.EgressOptions
 
 const secret = (value: string | Redacted.Redacted<string> | null | undefined) =>
   value === undefined || value === null ? undefined : typeof value === "string" ? Redacted.make(value) : value
@@ -103,6 +111,8 @@ const transformed: ReadonlySet<string> = new Set<Special>([
   "leaseDuration",
   "historicSecrets",
   "costUnknownModelFallbackUsdPerMillion",
+  "egress",
+  "approvalWebhooks",
   "platform"
 ])
 
@@ -182,6 +192,9 @@ const environment = Effect.all({
   ingestUrl: text("GOVERNANCE_PLATFORM_INGEST_URL"),
   ingestToken: hidden("GOVERNANCE_PLATFORM_INGEST_TOKEN"),
   trustedHosts: list("GOVERNANCE_PLATFORM_TRUSTED_HOSTS"),
+  egressAllowedHosts: list("GOVERNANCE_EGRESS_ALLOWED_HOSTS"),
+  approvalWebhookUrl: hidden("GOVERNANCE_APPROVAL_WEBHOOK_URL"),
+  approvalWebhookSecret: hidden("GOVERNANCE_APPROVAL_WEBHOOK_SECRET"),
   chainKeys
 })
 
@@ -229,6 +242,9 @@ const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: Go
   }
   if (!config.costStrictUnknownModels && config.costUnknownModelFallbackUsdPerMillion === null) {
     return yield* wrong("costStrictUnknownModels", "false needs costUnknownModelFallbackUsdPerMillion as well")
+  }
+  if (config.approvalWebhooks.length > 0 && !config.enableAudit) {
+    return yield* wrong("approvalWebhooks", "needs enableAudit: what is told is read from the log")
   }
   if (config.enableRouting && !config.enableCost) {
     return yield* wrong("enableRouting", "needs enableCost")

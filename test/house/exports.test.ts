@@ -68,6 +68,8 @@ const expected = [
   "ConfigurationError",
   "Cost",
   "DelegationError",
+  "EgressFailed",
+  "EgressRefused",
   "EventIdConflict",
   "Governance",
   "GovernanceError",

@@ -9,6 +9,7 @@ import { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../../s
 import { ChainProblem } from "../../src/schema/ChainReport.ts"
 import { ConfigurationError } from "../../src/schema/ConfigurationError.ts"
 import { BudgetCap, BudgetExceeded } from "../../src/schema/Cost.ts"
+import { EgressFailed, EgressRefused } from "../../src/schema/EgressError.ts"
 import { ApprovalPending } from "../../src/schema/Gate.ts"
 import { isGovernanceError, isHaltError } from "../../src/schema/GovernanceError.ts"
 import { AgentId, ChainId, EventId, OperatorId, SessionId } from "../../src/schema/Ids.ts"
@@ -66,6 +67,10 @@ const governance: ReadonlyArray<Error> = [
   ...AgentKeyUnusable.fields.problem.literals.map(
     (problem) => new AgentKeyUnusable({ agentId, source: "clerk.pem", problem })
   ),
+  new EgressRefused({ host: "hooks.example", rule: "address", range: "loopback" }),
+  new EgressRefused({ host: "", rule: "form", range: null }),
+  new EgressFailed({ host: "hooks.example", problem: "connection", code: "ECONNREFUSED" }),
+  new EgressFailed({ host: "hooks.example", problem: "timeout", code: null }),
   ...problems.map((problem) => new StoreError({ store: "CostStore", operation: "snapshot", problem }))
 ]
 const halted = new AgentHaltedError({
