@@ -8,6 +8,7 @@ import { emit } from "./commands/emit.ts"
 import { halt } from "./commands/halt.ts"
 import { migrate } from "./commands/migrate.ts"
 import { policy } from "./commands/policy.ts"
+import { prompts } from "./commands/prompts.ts"
 import { replay } from "./commands/replay.ts"
 import { resume } from "./commands/resume.ts"
 import { tail } from "./commands/tail.ts"
@@ -21,7 +22,7 @@ import { governance } from "./Root.ts"
 export const cli = governance.pipe(
   Command.withSubcommands([
     { group: "Start", commands: [demo, migrate, doctor] },
-    { group: "Agents", commands: [agents, halt, resume, budget, policy] },
+    { group: "Agents", commands: [agents, halt, resume, budget, policy, prompts] },
     { group: "Evidence", commands: [verify, tail, emit, replay] }
   ])
 )

@@ -13,6 +13,7 @@ import type { OperatorPolicies } from "../services/OperatorPolicies.ts"
 import type { PolicyStore } from "../services/PolicyStore.ts"
 import type { Presence } from "../services/Presence.ts"
 import type { PresenceStore } from "../services/PresenceStore.ts"
+import type { Prompts } from "../services/Prompts.ts"
 import type { UsageError } from "./CliFailure.ts"
 import { governance, type SharedFlags } from "./Root.ts"
 import { saidBy } from "./Said.ts"
@@ -25,8 +26,8 @@ export class Environment extends Context.Service<
     readonly stores: (flags: SharedFlags) => Layer.Layer<Stores, EnvironmentError, Platform>
     /** The services that write evidence. Fails without an audit secret, since their rows could not be proved later (DEC-18). */
     readonly services: (flags: SharedFlags) => Layer.Layer<Services, EnvironmentError, Platform>
-    /** The log for verifying and following: without a secret too, and then it says that authorship was not checked. */
-    readonly reader: (flags: SharedFlags) => Layer.Layer<Audit | AuditStore, EnvironmentError, Platform>
+    /** The log for verifying and following, and prompts for reading: without a secret too, and then it says that authorship was not checked. */
+    readonly reader: (flags: SharedFlags) => Layer.Layer<Audit | AuditStore | Prompts, EnvironmentError, Platform>
     /** A connection with the rights of the owner, for migrations, and the runtime role that they are to serve. */
     readonly owner: (
       flags: SharedFlags
@@ -37,7 +38,7 @@ export class Environment extends Context.Service<
 >()("effect-governance/cli/Environment") {}
 
 export type Stores = CostStore | PolicyStore | PresenceStore
-export type Services = Stores | Audit | AuditStore | Presence | OperatorPolicies
+export type Services = Stores | Audit | AuditStore | Presence | Prompts | OperatorPolicies
 export type EnvironmentError = ConfigurationError | EmbeddedPostgresError | MigrationError | StoreError | UsageError
 
 /** Files and standard input: where a connection string may come from. */

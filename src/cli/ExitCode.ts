@@ -34,6 +34,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   LoopDetected: negative,
   NothingToDo: negative,
   PolicyNotRegistered: negative,
+  PromptNotFound: negative,
   ScopeViolation: negative,
   Tampered: negative,
   WouldHaveStopped: negative,

@@ -4,6 +4,7 @@ import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import * as CostStore from "../layers/postgres/CostStore.ts"
 import * as PolicyStore from "../layers/postgres/PolicyStore.ts"
 import * as PresenceStore from "../layers/postgres/PresenceStore.ts"
+import * as PromptStore from "../layers/postgres/PromptStore.ts"
 import * as Signal from "../layers/postgres/Signal.ts"
 import { toStoreError } from "../layers/postgres/SqlFailure.ts"
 import * as StoreTransaction from "../layers/postgres/StoreTransaction.ts"
@@ -14,6 +15,7 @@ import * as Halts from "../services/Halts.ts"
 import * as Lineages from "../services/Lineages.ts"
 import * as OperatorPolicies from "../services/OperatorPolicies.ts"
 import * as Presence from "../services/Presence.ts"
+import * as Prompts from "../services/Prompts.ts"
 import * as Settings from "../services/Settings.ts"
 import { Environment, RuntimeRole } from "./Environment.ts"
 import { examine } from "./Examine.ts"
@@ -64,13 +66,15 @@ const writingKeys = Layer.unwrap(
 
 const audit = Audit.layer.pipe(Layer.provideMerge(AuditStore.layer), Layer.provide(AuditFallback.layerMemory))
 
-const reader = audit.pipe(Layer.provide(readingKeys))
+const prompts = Prompts.layer.pipe(Layer.provide([PromptStore.layer, StoreTransaction.layer]))
+
+const reader = prompts.pipe(Layer.provideMerge(audit), Layer.provide(readingKeys))
 
 const haltWriter = Layer.catchTag(layerHaltWriter, "SqlError", (error) =>
   Layer.effectContext(Effect.fail(toStoreError("Database", "connect")(error)))
 )
 
-const services = Layer.mergeAll(Presence.layer, OperatorPolicies.layer).pipe(
+const services = Layer.mergeAll(Presence.layer, OperatorPolicies.layer, prompts).pipe(
   Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer, haltWriter)),
   Layer.provideMerge(audit),
   Layer.provideMerge(stores),

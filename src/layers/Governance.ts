@@ -17,6 +17,7 @@ import * as OpenCalls from "../services/OpenCalls.ts"
 import * as OwnKeys from "../services/OwnKeys.ts"
 import * as Policies from "../services/Policies.ts"
 import * as Presence from "../services/Presence.ts"
+import * as Prompts from "../services/Prompts.ts"
 import * as Rooms from "../services/Rooms.ts"
 import { Settings } from "../services/Settings.ts"
 import * as Sweep from "../services/Sweep.ts"
@@ -42,7 +43,8 @@ const modules = Layer.mergeAll(
   unless((settings) => settings.enableScope, AgentScope.layer, AgentScope.layerOff),
   unless((settings) => settings.enableCost, Cost.layer, Cost.layerOff),
   unless((settings) => settings.enableLoop, Loop.layer, Loop.layerOff),
-  unless((settings) => settings.enablePresence, Presence.layer, Presence.layerOff)
+  unless((settings) => settings.enablePresence, Presence.layer, Presence.layerOff),
+  unless((settings) => settings.enablePrompts, Prompts.layer, Prompts.layerOff)
 )
 
 /** The log's stores as they are provided, or a ring in memory in their place (ENT-06). */

@@ -24,6 +24,7 @@ import * as LoopStore from "./postgres/LoopStore.ts"
 import { migrate } from "./postgres/Migrations.ts"
 import * as PolicyStore from "./postgres/PolicyStore.ts"
 import * as PresenceStore from "./postgres/PresenceStore.ts"
+import * as PromptStore from "./postgres/PromptStore.ts"
 import { SchemaName } from "./postgres/SchemaName.ts"
 import * as Signal from "./postgres/Signal.ts"
 import * as StoreTransaction from "./postgres/StoreTransaction.ts"
@@ -86,6 +87,7 @@ export const layerStores = Layer.mergeAll(
   LoopStore.layer,
   PolicyStore.layer,
   PresenceStore.layer,
+  PromptStore.layer,
   AuditStore.layer,
   StoreTransaction.layer,
   Signal.layer,

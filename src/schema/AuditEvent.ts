@@ -25,6 +25,8 @@ export const knownKinds = [
   "agent.restored",
   "policy.changed",
   "policy.differs",
+  "prompt.registered",
+  "prompt.activated",
   "audit.event_refused",
   "audit.events_dropped",
   "audit.rate_limited",

@@ -1,4 +1,4 @@
-import { Result, Schema } from "effect"
+import { Option, Result, Schema } from "effect"
 import type { ScopeTarget } from "./AgentScope.ts"
 import { canonicalize } from "./CanonicalJson.ts"
 import { escape } from "./Escape.ts"
@@ -8,6 +8,7 @@ import { AgentId, agentChain, type ChainId, SessionId, sessionChain } from "./Id
 import { InvalidInput } from "./InvalidInput.ts"
 import { snapshot } from "./Json.ts"
 import { estimateInputTokens } from "./Pricing.ts"
+import { PromptName, type PromptUse, PromptVersion } from "./Prompt.ts"
 import { remembered } from "./Remembered.ts"
 
 interface CommonOptions {
@@ -17,6 +18,8 @@ interface CommonOptions {
   readonly input?: unknown
   /** Plain JSON that goes into the audit row of the attempt. */
   readonly metadata?: unknown
+  /** The prompt template that the call is made with, as `Prompts.use` gives it: it goes into the same row (V8-10). */
+  readonly prompt?: { readonly name: string; readonly version: string } | undefined
 }
 
 /** A call of a tool, an API or a language model, as a program describes it to `governed`. */
@@ -49,6 +52,7 @@ export interface CallPlan {
   /** For a model: the caller's count, or an estimate from the input's text on the safe side. */
   readonly inputTokens: number
   readonly metadata: unknown
+  readonly prompt: PromptUse | undefined
 }
 
 /** Decodes a call once. `hash` is SHA-256 to hex. */
@@ -61,6 +65,9 @@ export const planOf = (options: CallOptions, hash: (text: string) => string): Re
   if (Result.isFailure(target)) return Result.fail(target.failure)
   const chain = sessionId === null ? agentChains(agentId) : sessionChains(sessionId)
   const { metadata } = options
+  const prompt = options.prompt === undefined ? undefined : Option.getOrNull(decodePrompt(options.prompt))
+  if (prompt === null)
+    return Result.fail(new InvalidInput({ field: "prompt", problem: "must have a name and a version" }))
   if (options.input === undefined) {
     const inputTokens = "model" in options ? (options.inputTokens ?? estimateInputTokens("")) : 0
     const signature = bareSignature(target.success, hash)
@@ -72,7 +79,8 @@ export const planOf = (options: CallOptions, hash: (text: string) => string): Re
       signature,
       inputHash: null,
       inputTokens,
-      metadata
+      metadata,
+      prompt
     })
   }
   return Result.map(canonicalOf(options.input), (input) => ({
@@ -83,7 +91,8 @@ export const planOf = (options: CallOptions, hash: (text: string) => string): Re
     signature: hash(targetText(target.success) + input),
     inputHash: hash(input),
     inputTokens: "model" in options ? (options.inputTokens ?? estimateInputTokens(input)) : 0,
-    metadata
+    metadata,
+    prompt
   }))
 }
 
@@ -117,6 +126,9 @@ const sessionChains = memoised(sessionChain)
 const agents = remembered(Schema.decodeUnknownOption(AgentId))
 const sessions = remembered(Schema.decodeUnknownOption(SessionId))
 const names = remembered(Schema.decodeUnknownOption(Identifier(512)))
+
+/** A copy of what counts: `Prompts.use` gives the text too. */
+const decodePrompt = Schema.decodeUnknownOption(Schema.Struct({ name: PromptName, version: PromptVersion }))
 
 const invalid = (field: string) =>
   Result.fail(new InvalidInput({ field, problem: "must be a name of 1 to 256 visible characters" }))

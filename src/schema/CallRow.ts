@@ -60,7 +60,7 @@ export class CallRow implements AuditDraft {
   }
   get metadataText() {
     const name = quote(this.plan.target.name)
-    if (this.outcome === null) return `{"name":${name},"ticket":"${this.ticket}"}`
+    if (this.outcome === null) return `{"name":${name},${promptMember(this.plan.prompt)}"ticket":"${this.ticket}"}`
     const { error, late, result, tokens, usd } = this.outcome
     return (
       `{${error === null ? "" : `"error":${quote(error)},`}${late ? '"late":true,' : ""}"name":${name},` +
@@ -71,6 +71,9 @@ export class CallRow implements AuditDraft {
 
 export const attemptKinds = { tool: "tool.call", api: "api.call", llm: "llm.call" } as const
 const outcomeKinds = { tool: "tool.result", api: "api.result", llm: "llm.result" } as const
+
+const promptMember = (prompt: CallPlan["prompt"]) =>
+  prompt === undefined ? "" : `"prompt":{"name":${quote(prompt.name)},"version":"${prompt.version}"},`
 
 // Names and error tags are normalised and well formed: JSON.stringify then writes what RFC 8785 prescribes.
 const quote = (text: string) => JSON.stringify(text)

@@ -10,6 +10,7 @@ import type { LoopDetected } from "./Loop.ts"
 import type { ModuleDisabledError } from "./ModuleDisabled.ts"
 import type { DelegationError, HaltPersistenceError } from "./Presence.ts"
 import type { UnknownModelError } from "./Pricing.ts"
+import type { PromptNotFound } from "./Prompt.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /**
@@ -35,6 +36,7 @@ export type GovernanceError =
   | AgentKeyUnusable
   | EgressRefused
   | EgressFailed
+  | PromptNotFound
   | StoreError
 
 const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
@@ -56,6 +58,7 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "AgentKeyUnusable",
   "EgressRefused",
   "EgressFailed",
+  "PromptNotFound",
   "StoreError"
 ])
 

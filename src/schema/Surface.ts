@@ -41,6 +41,16 @@ export const surfaces = {
     resume: "operation",
     delegate: "operation"
   },
+  Prompts: {
+    register: "operation",
+    activate: "operation",
+    rollback: "operation",
+    list: "operation",
+    history: "operation",
+    diff: "operation",
+    get: "operation",
+    use: "operation"
+  },
   Audit: {
     log: "observation",
     note: "observation",

@@ -44,7 +44,12 @@ export const make = Effect.gen(function* () {
     sessionId: plan.sessionId ?? undefined,
     model: plan.target.kind === "llm" ? plan.target.model : undefined,
     inputHash: plan.inputHash ?? undefined,
-    metadata: { ticket, name: plan.target.name, ...(plan.metadata === undefined ? {} : { call: plan.metadata }) }
+    metadata: {
+      ticket,
+      name: plan.target.name,
+      ...(plan.prompt === undefined ? {} : { prompt: plan.prompt }),
+      ...(plan.metadata === undefined ? {} : { call: plan.metadata })
+    }
   })
 
   /** A row that says more of an attempt than that it ended. */

@@ -15,6 +15,7 @@ import * as OperatorPolicies from "../../src/services/OperatorPolicies.ts"
 import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import { PresenceStore } from "../../src/services/PresenceStore.ts"
+import { Prompts } from "../../src/services/Prompts.ts"
 
 export interface Ran {
   readonly code: number
@@ -93,7 +94,8 @@ export const memory = Layer.effectContext(
       OperatorPolicies.OperatorPolicies,
       PolicyStore,
       Presence,
-      PresenceStore
+      PresenceStore,
+      Prompts
     )(built)
     const all = () => Layer.succeedContext(services)
     const none = new UsageError({ subject: "memory", problem: "has no owner", todo: "" })

@@ -86,6 +86,8 @@ const expected = [
   "PolicyNotRegistered",
   "Presence",
   "Pricing",
+  "PromptNotFound",
+  "Prompts",
   "ScopePolicy",
   "ScopeViolation",
   "Settings",

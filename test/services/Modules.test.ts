@@ -12,6 +12,7 @@ import { Policies } from "../../src/services/Policies.ts"
 import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import { PresenceStore } from "../../src/services/PresenceStore.ts"
+import { Prompts } from "../../src/services/Prompts.ts"
 import { Settings } from "../../src/services/Settings.ts"
 import { Wrappers } from "../../src/services/Wrappers.ts"
 import { capture, cent, kinds, lined, memory, newLine } from "./World.ts"
@@ -154,6 +155,19 @@ describe("A module that is switched off", () => {
       )
     }).pipe(Effect.provide(lined(line, { enableAudit: false })), Effect.provide(log.layer))
   })
+
+  it.effect("prompts: every call fails; nothing is warned, since nothing is enforced (ENT-05)", () =>
+    Effect.gen(function* () {
+      const log = yield* off(
+        { enablePrompts: false },
+        Effect.flatMap(Prompts, (all) => allDisabled(all, "prompts"))
+      )
+      assert.deepStrictEqual(
+        log.lines.filter(({ level }) => level === "Warn"),
+        []
+      )
+    })
+  )
 
   it.effect("routing without cost is a configuration error, not a silence (ENT-07)", () =>
     Effect.gen(function* () {

@@ -10,6 +10,7 @@ import * as GovernorModule from "../../src/services/Governor.ts"
 import { Governor, governed, governedStream } from "../../src/services/Governor.ts"
 import { Loop } from "../../src/services/Loop.ts"
 import { Presence } from "../../src/services/Presence.ts"
+import { Prompts } from "../../src/services/Prompts.ts"
 import { doneWithin, lined, memory, newLine } from "./World.ts"
 
 const agentId = "clerk"
@@ -49,7 +50,17 @@ const parts = new Set([
     "Identity",
     "Lineages"
   ],
-  ...["LoopStore", "LoopWindow", "OpenCalls", "Policies", "PolicyStore", "PresenceStore", "Pricing", "Rooms"],
+  ...[
+    "LoopStore",
+    "LoopWindow",
+    "OpenCalls",
+    "Policies",
+    "PolicyStore",
+    "PresenceStore",
+    "Pricing",
+    "PromptStore",
+    "Rooms"
+  ],
   ...["Settings", "Signal", "StoreTransaction", "Sweep", "Wrappers"]
 ])
 
@@ -61,7 +72,8 @@ const services = Effect.gen(function* () {
     Loop: yield* Loop,
     Presence: yield* Presence,
     Audit: yield* Audit,
-    AgentKeys: yield* AgentKeys
+    AgentKeys: yield* AgentKeys,
+    Prompts: yield* Prompts
   }
 })
 
@@ -127,7 +139,7 @@ describe("A halted agent (H-02, G9)", () => {
 })
 
 /** Every method that asks a store, called on a line that is cut after the start. */
-const calls: Record<string, Effect.Effect<unknown, { readonly _tag: string }, All | Audit>> = {
+const calls: Record<string, Effect.Effect<unknown, { readonly _tag: string }, All | Audit | Prompts>> = {
   ...Object.fromEntries(Object.entries(doors).map(([name, door]) => [name, door(agentId)])),
   "AgentScope.register": Effect.flatMap(AgentScope, (scope) => scope.register({ agentId, allowedTools: ["*"] })),
   "AgentScope.filterTools": Effect.flatMap(AgentScope, (scope) => scope.filterTools(agentId, ["a"])),
@@ -151,6 +163,14 @@ const calls: Record<string, Effect.Effect<unknown, { readonly _tag: string }, Al
   "Presence.halt": Effect.flatMap(Presence, (presence) => presence.halt(agentId, { by: "ada", reason: "" })),
   "Presence.resume": Effect.flatMap(Presence, (presence) => presence.resume(agentId, { by: "ada" })),
   "Presence.delegate": Effect.flatMap(Presence, (presence) => presence.delegate(agentId, "intern")),
+  "Prompts.register": Effect.flatMap(Prompts, (prompts) => prompts.register("p", "text", { by: "ada" })),
+  "Prompts.activate": Effect.flatMap(Prompts, (prompts) => prompts.activate("p", "0".repeat(64), { by: "ada" })),
+  "Prompts.rollback": Effect.flatMap(Prompts, (prompts) => prompts.rollback("p", { by: "ada" })),
+  "Prompts.list": Effect.flatMap(Prompts, (prompts) => prompts.list),
+  "Prompts.history": Effect.flatMap(Prompts, (prompts) => prompts.history("p")),
+  "Prompts.diff": Effect.flatMap(Prompts, (prompts) => prompts.diff("p", "0".repeat(64), "1".repeat(64))),
+  "Prompts.get": Effect.flatMap(Prompts, (prompts) => prompts.get("p", "0".repeat(64))),
+  "Prompts.use": Effect.flatMap(Prompts, (prompts) => prompts.use("p")),
   "Audit.log": Effect.flatMap(Audit, (audit) => audit.log({ kind: "x", agentId })),
   "Audit.note": Effect.flatMap(Audit, (audit) => audit.note({ kind: "x", agentId })),
   "Audit.require": Effect.flatMap(Audit, (audit) => audit.require({ kind: "x", agentId })),

@@ -14,6 +14,7 @@ import { LoopStore } from "../../src/services/LoopStore.ts"
 import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { PresenceStore } from "../../src/services/PresenceStore.ts"
 import * as Pricing from "../../src/services/Pricing.ts"
+import { PromptStore } from "../../src/services/PromptStore.ts"
 import * as Settings from "../../src/services/Settings.ts"
 import { Signal } from "../../src/services/Signal.ts"
 import { StoreTransaction } from "../../src/services/StoreTransaction.ts"
@@ -25,7 +26,7 @@ export const usd = (amount: bigint) => NanoUsd.make(amount)
 export const memory = (options: Settings.GovernanceOptions = {}) =>
   Memory.layer({ warnOnNoWrappers: false, ...options })
 
-export type StoreName = "admission" | "cost" | "loop" | "policies" | "presence" | "audit" | "transaction"
+export type StoreName = "admission" | "cost" | "loop" | "policies" | "presence" | "prompts" | "audit" | "transaction"
 
 /** The line between the services and the real stores: `down` fails at once, `hanging` never answers. */
 export interface Line {
@@ -76,6 +77,7 @@ const layerLine = (line: Line) =>
         Context.add(LoopStore, over(line, "loop", yield* LoopStore)),
         Context.add(PolicyStore, over(line, "policies", yield* PolicyStore)),
         Context.add(PresenceStore, over(line, "presence", yield* PresenceStore)),
+        Context.add(PromptStore, over(line, "prompts", yield* PromptStore)),
         Context.add(AuditStore, over(line, "audit", yield* AuditStore, ["appendSync"])),
         Context.add(StoreTransaction, over(line, "transaction", yield* StoreTransaction))
       )

@@ -1,4 +1,4 @@
-/** Admission, cost, loop, presence and policies as views of one `MemoryState`. They are one set and never mixed with another backing. */
+/** Admission, cost, loop, presence and policies as views of one `MemoryState`: one set, never mixed with another backing. Prompts beside them. */
 import { Layer } from "effect"
 import * as AdmissionStore from "./AdmissionStore.ts"
 import * as CostStore from "./CostStore.ts"
@@ -6,6 +6,7 @@ import * as LoopStore from "./LoopStore.ts"
 import * as MemoryState from "./MemoryState.ts"
 import * as PolicyStore from "./PolicyStore.ts"
 import * as PresenceStore from "./PresenceStore.ts"
+import * as PromptStore from "./PromptStore.ts"
 
 /** Needs a `MemoryState`, so that other concerns can share it. */
 export const layerNoState = Layer.mergeAll(
@@ -13,7 +14,8 @@ export const layerNoState = Layer.mergeAll(
   CostStore.layer,
   LoopStore.layer,
   PolicyStore.layer,
-  PresenceStore.layer
+  PresenceStore.layer,
+  PromptStore.layer
 )
 
 /** The stores with their own state, which is provided too. */
