@@ -17,6 +17,7 @@ import * as OperatorPolicies from "../services/OperatorPolicies.ts"
 import * as Presence from "../services/Presence.ts"
 import * as Prompts from "../services/Prompts.ts"
 import * as Settings from "../services/Settings.ts"
+import * as SubjectKeys from "../services/SubjectKeys.ts"
 import { Environment, RuntimeRole } from "./Environment.ts"
 import { examine } from "./Examine.ts"
 import * as Place from "./Place.ts"
@@ -64,7 +65,11 @@ const writingKeys = Layer.unwrap(
   )
 )
 
-const audit = Audit.layer.pipe(Layer.provideMerge(AuditStore.layer), Layer.provide(AuditFallback.layerMemory))
+const audit = Audit.layer.pipe(
+  Layer.provideMerge(AuditStore.layer),
+  // What comes from a command line is text: nothing in it can be marked.
+  Layer.provide([AuditFallback.layerMemory, SubjectKeys.layerOff])
+)
 
 const prompts = Prompts.layer.pipe(Layer.provide([PromptStore.layer, StoreTransaction.layer]))
 

@@ -20,6 +20,7 @@ import * as Presence from "../services/Presence.ts"
 import * as Prompts from "../services/Prompts.ts"
 import * as Rooms from "../services/Rooms.ts"
 import { Settings } from "../services/Settings.ts"
+import * as SubjectKeys from "../services/SubjectKeys.ts"
 import * as Sweep from "../services/Sweep.ts"
 import * as Wrappers from "../services/Wrappers.ts"
 import * as AuditOff from "./AuditOff.ts"
@@ -36,6 +37,7 @@ const knowledge = Layer.mergeAll(
   Policies.layer,
   Lineages.layer,
   LoopWindow.layer,
+  SubjectKeys.layer,
   unless((settings) => settings.enablePresence, Halts.layer, Halts.layerOff)
 )
 

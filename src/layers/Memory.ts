@@ -10,6 +10,7 @@ import * as AuditStore from "./memory/AuditStore.ts"
 import * as Signal from "./memory/Signal.ts"
 import * as Stores from "./memory/Stores.ts"
 import * as StoreTransaction from "./memory/StoreTransaction.ts"
+import * as SubjectKeyStore from "./memory/SubjectKeyStore.ts"
 
 /** A secret that dies with the log it seals is good enough here (DEC-18); a given one is checked as anywhere. */
 const keys = Layer.unwrap(
@@ -25,6 +26,7 @@ export const layerStores = Layer.mergeAll(
   Stores.layer,
   AgentKeyStore.layer,
   AuditStore.layer,
+  SubjectKeyStore.layer,
   StoreTransaction.layer,
   Signal.layer,
   AuditFallback.layerMemory

@@ -28,6 +28,7 @@ import * as PromptStore from "./postgres/PromptStore.ts"
 import { SchemaName } from "./postgres/SchemaName.ts"
 import * as Signal from "./postgres/Signal.ts"
 import * as StoreTransaction from "./postgres/StoreTransaction.ts"
+import * as SubjectKeyStore from "./postgres/SubjectKeyStore.ts"
 
 /** Connections of the library's own, from `databaseUrl` or GOVERNANCE_DATABASE_URL. Fails without one (ENT-04). */
 export const layerDatabase = Layer.unwrap(
@@ -89,6 +90,7 @@ export const layerStores = Layer.mergeAll(
   PresenceStore.layer,
   PromptStore.layer,
   AuditStore.layer,
+  SubjectKeyStore.layer,
   StoreTransaction.layer,
   Signal.layer,
   fallback

@@ -16,10 +16,7 @@ import { remembered } from "./Remembered.ts"
 export type AuditIntake = Omit<AuditDraft, "id" | "atMs"> & { readonly id: EventId | null }
 
 /** Field by field, so that a refusal names the field; the value appears in no refusal (AUD-06). */
-export const decodeEvent = (
-  input: unknown,
-  seal?: (id: EventId | null) => SealMark
-): Result.Result<AuditIntake, InvalidAuditEvent> => {
+export const decodeEvent = (input: unknown, seal?: SealMark): Result.Result<AuditIntake, InvalidAuditEvent> => {
   if (typeof input !== "object" || input === null) return refuse("event", "is no object")
   // The event is foreign: a getter or a Proxy in it may throw, and each is read once.
   const copied = Result.try((): { readonly [key: string]: unknown } => ({ ...input }))
@@ -41,7 +38,7 @@ export const decodeEvent = (
   if (inputHash === undefined) return refuse("inputHash", name(128))
   const outputHash = optional(hashOf, event.outputHash)
   if (outputHash === undefined) return refuse("outputHash", name(128))
-  const metadataText = metadataOf(event.metadata, seal?.(id))
+  const metadataText = metadataOf(event.metadata, seal)
   if (Result.isFailure(metadataText)) return Result.fail(metadataText.failure)
   return Result.succeed({
     chain: chainOf(agent, session),

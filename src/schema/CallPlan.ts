@@ -1,12 +1,13 @@
 import { Option, Result, Schema } from "effect"
 import type { ScopeTarget } from "./AgentScope.ts"
 import { canonicalize } from "./CanonicalJson.ts"
-import { escape } from "./Escape.ts"
+import { escape, type SealMark } from "./Escape.ts"
 import { flatText } from "./FlatText.ts"
 import { Identifier } from "./Identifier.ts"
 import { AgentId, agentChain, type ChainId, SessionId, sessionChain } from "./Ids.ts"
 import { InvalidInput } from "./InvalidInput.ts"
-import { snapshot } from "./Json.ts"
+import { snapshot, snapshotMarked } from "./Json.ts"
+import { Marked } from "./Marked.ts"
 import { estimateInputTokens } from "./Pricing.ts"
 import { PromptName, type PromptUse, PromptVersion } from "./Prompt.ts"
 import { remembered } from "./Remembered.ts"
@@ -14,7 +15,10 @@ import { remembered } from "./Remembered.ts"
 interface CommonOptions {
   readonly agentId: string
   readonly sessionId?: string | undefined
-  /** What the call is made with: plain JSON, hashed for the audit row and for loop detection, never stored. */
+  /**
+   * What the call is made with: plain JSON, hashed for the audit row and for loop detection, never stored. Values marked with
+   * `sealed(subject, value)` are hashed under their subject's key (BEY-12).
+   */
   readonly input?: unknown
   /** Plain JSON that goes into the audit row of the attempt. */
   readonly metadata?: unknown
@@ -55,8 +59,12 @@ export interface CallPlan {
   readonly prompt: PromptUse | undefined
 }
 
-/** Decodes a call once. `hash` is SHA-256 to hex. */
-export const planOf = (options: CallOptions, hash: (text: string) => string): Result.Result<CallPlan, InvalidInput> => {
+/** Decodes a call once. `hash` is SHA-256 to hex; `marks` stands in for marked values, which are refused without it. */
+export const planOf = (
+  options: CallOptions,
+  hash: (text: string) => string,
+  marks?: SealMark
+): Result.Result<CallPlan, InvalidInput> => {
   const agentId = agents(options.agentId)
   if (agentId === undefined) return invalid("agentId")
   const sessionId = options.sessionId === undefined ? null : sessions(options.sessionId)
@@ -83,14 +91,15 @@ export const planOf = (options: CallOptions, hash: (text: string) => string): Re
       prompt
     })
   }
-  return Result.map(canonicalOf(options.input), (input) => ({
+  return Result.map(canonicalOf(options.input, marks), (input) => ({
     agentId,
     sessionId,
     chain,
     target: target.success,
     signature: hash(targetText(target.success) + input),
     inputHash: hash(input),
-    inputTokens: "model" in options ? (options.inputTokens ?? estimateInputTokens(input)) : 0,
+    inputTokens:
+      "model" in options ? (options.inputTokens ?? estimateInputTokens(saidIn(options.input, input, marks))) : 0,
     metadata,
     prompt
   }))
@@ -100,14 +109,20 @@ export const planOf = (options: CallOptions, hash: (text: string) => string): Re
 export const hashOfResult = (value: unknown, hash: (text: string) => string): string | null =>
   value === undefined ? null : Result.getOrElse(Result.map(canonicalOf(value), hash), () => null)
 
-const canonicalOf = (value: unknown): Result.Result<string, InvalidInput> => {
+const canonicalOf = (value: unknown, marks?: SealMark): Result.Result<string, InvalidInput> => {
   const flat = flatText(value)
   if (flat !== undefined) return Result.succeed(flat)
-  return Result.mapBoth(snapshot(value), {
-    onSuccess: (json) => canonicalize(escape(json)),
+  return Result.mapBoth(marks === undefined ? snapshot(value) : snapshotMarked(value), {
+    onSuccess: (json) => canonicalize(escape(json, marks)),
     onFailure: (error) => new InvalidInput({ field: "input", problem: error.message })
   })
 }
+
+/** What the model is told, for the estimate of its tokens: the plain values, however they are hashed. Kept nowhere. */
+const saidIn = (value: unknown, input: string, marks: SealMark | undefined): string =>
+  marks === undefined ? input : Result.getOrElse(canonicalOf(value, plain), () => input)
+
+const plain: SealMark = (marked) => escape(Marked.reveal(marked))
 
 const memoised = <K extends string, A>(make: (key: K) => A) => {
   const known = new Map<K, A>()

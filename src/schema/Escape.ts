@@ -80,7 +80,8 @@ const unescapeAt = (value: JsonValue, depth: number): JsonValue => {
 const escapeKey = (key: string) =>
   isRefused(key) ? `$utf16:${toUtf16Hex(key)}` : key.startsWith("$") ? `$${key}` : key
 
-const unescapeKey = (key: string) => {
+/** The inverse for one key. */
+export const unescapeKey = (key: string) => {
   if (!key.startsWith("$")) return key
   if (key.startsWith("$$")) return key.slice(1)
   const hex = key.slice(7)

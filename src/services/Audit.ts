@@ -2,23 +2,24 @@ import { Context, Duration, Effect, Layer, Result, type Scope, type Stream } fro
 import { SecureRandom } from "effect/crypto"
 import { type ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../schema/AuditError.ts"
 import type { AuditEventInput } from "../schema/AuditEvent.ts"
-import { type AuditIntake, decodeEvent, measured, ownerOf } from "../schema/AuditIntake.ts"
+import { type AuditIntake, measured, ownerOf } from "../schema/AuditIntake.ts"
 import { isSameEvent, recordOfStored, recordOutside } from "../schema/AuditReading.ts"
 import type { AuditRecord } from "../schema/AuditRecord.ts"
 import type { ChainReport } from "../schema/ChainReport.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
-import type { SealMark } from "../schema/Escape.ts"
 import { chainOf, EventId } from "../schema/Ids.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import * as AuditDelivery from "./AuditDelivery.ts"
 import * as AuditLimit from "./AuditLimit.ts"
 import * as AuditReader from "./AuditReader.ts"
+import * as AuditSealing from "./AuditSealing.ts"
 import type { AppendResult, AuditQuery } from "./AuditStore.ts"
 import * as AuditTrack from "./AuditTrack.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { Identity } from "./Identity.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import { Settings } from "./Settings.ts"
+import { SubjectKeys } from "./SubjectKeys.ts"
 
 /** The tamper-evident record of what agents did and what was refused. */
 export class Audit extends Context.Service<
@@ -92,8 +93,8 @@ export interface AuditOptions {
   readonly verifyChainOnRead?: boolean | undefined
   /** Events per second and agent that `log` takes; what is beyond is counted, not stored (V8-12). Default: no limit. */
   readonly maxEventsPerSecond?: number | null | undefined
-  /** Encrypts values marked with a subject (BEY-12). Without it they are stored as `{"$unsealable":true}`, never plain. */
-  readonly seal?: ((id: EventId | null) => SealMark) | undefined
+  /** Seals values marked with a subject (BEY-12). Without it they are stored as `{"$unsealable":true}`, never plain. */
+  readonly subjects?: Pick<SubjectKeys["Service"], "sealFor"> | undefined
 }
 
 export interface AuditStats {
@@ -114,6 +115,7 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
   const delivery = yield* AuditDelivery.make({ deadline: options.deadline ?? Duration.seconds(1) })
   const reader = yield* AuditReader.make({ verifyOnRead: options.verifyChainOnRead ?? false })
   const limit = yield* AuditLimit.make(options.maxEventsPerSecond ?? null, delivery)
+  const decode = AuditSealing.make(options.subjects, random)
   const subscribers = new Set<Subscriber>()
   let refused = 0
 
@@ -155,20 +157,29 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
 
   const send = (event: AuditEventInput): Effect.Effect<Sent, InvalidAuditEvent> =>
     Effect.suspend(() => {
-      const intake = decodeEvent(event, options.seal)
-      if (Result.isFailure(intake)) return refuse(event, intake.failure)
-      return Effect.flatMap(limit(intake.success), () =>
-        Effect.flatMap(draftOf(intake.success), (draft) =>
-          Effect.flatMap(delivery.deliver(draft), (result): Effect.Effect<Sent, InvalidAuditEvent> => {
-            if (result._tag === "Spooled" || result._tag === "Lost")
-              return Effect.succeed([result, result.draft] as const)
-            const other = conflict(result, draft)
-            if (other !== null) return refuse(event, taken(other))
-            return Effect.as(publish(result, draft), [result, draft] as const)
-          })
-        )
-      )
+      const intake = decode(event)
+      return Effect.isEffect(intake)
+        ? Effect.flatMap(intake, (sealed) => sendDecoded(event, sealed))
+        : sendDecoded(event, intake)
     })
+
+  const sendDecoded = (
+    event: AuditEventInput,
+    intake: AuditSealing.Decoded
+  ): Effect.Effect<Sent, InvalidAuditEvent> => {
+    if (Result.isFailure(intake)) return refuse(event, intake.failure)
+    return Effect.flatMap(limit(intake.success), () =>
+      Effect.flatMap(draftOf(intake.success), (draft) =>
+        Effect.flatMap(delivery.deliver(draft), (result): Effect.Effect<Sent, InvalidAuditEvent> => {
+          if (result._tag === "Spooled" || result._tag === "Lost")
+            return Effect.succeed([result, result.draft] as const)
+          const other = conflict(result, draft)
+          if (other !== null) return refuse(event, taken(other))
+          return Effect.as(publish(result, draft), [result, draft] as const)
+        })
+      )
+    )
+  }
 
   const recorded = ([result, draft]: Sent) =>
     result._tag === "Spooled"
@@ -181,7 +192,8 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
 
   const requireBy = (append: (draft: AuditDraft) => Effect.Effect<AppendResult, StoreError>, announce: boolean) =>
     Effect.fnUntraced(function* (event: AuditEventInput) {
-      const intake = decodeEvent(event, options.seal)
+      const decoded = decode(event)
+      const intake = Effect.isEffect(decoded) ? yield* decoded : decoded
       if (Result.isFailure(intake)) return yield* refuse(event, intake.failure)
       const draft = yield* draftOf(intake.success)
       const result = yield* append(draft)
@@ -232,10 +244,11 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
 export const layerWith = (options: AuditOptions = {}) =>
   Layer.effect(Audit, make(options)).pipe(Layer.provide(PooledRandom.layer))
 
-/** As the configuration says. Needs AuditStore, AuditFallback and ChainKeys. */
+/** As the configuration says. Needs AuditStore, AuditFallback, ChainKeys and SubjectKeys. */
 export const layer = Layer.unwrap(
-  Effect.map(Settings, (settings) =>
+  Effect.map(Effect.all([Settings, SubjectKeys]), ([settings, subjects]) =>
     layerWith({
+      subjects,
       deadline: settings.auditDeadline,
       verifyChainOnRead: settings.verifyChainOnRead,
       maxEventsPerSecond: settings.maxEventsPerSecond

@@ -1,6 +1,6 @@
 import { Clock, Context, Effect, Fiber, Layer, Result, type Scope, Stream } from "effect"
 import { Hex } from "effect/encoding"
-import { type CallOptions, planOf } from "../schema/CallPlan.ts"
+import { type CallOptions, type CallPlan, planOf } from "../schema/CallPlan.ts"
 import type { AgentId, SessionId, TicketId } from "../schema/Ids.ts"
 import type { AgentHaltedError, Halt } from "../schema/Presence.ts"
 import type { Refusal } from "../schema/Refusal.ts"
@@ -9,6 +9,7 @@ import { Evidence } from "./Evidence.ts"
 import { Halts, haltedError } from "./Halts.ts"
 import { type OpenCall, OpenCalls, type Spending } from "./OpenCalls.ts"
 import { newTicket, Rooms } from "./Rooms.ts"
+import { SubjectKeys } from "./SubjectKeys.ts"
 
 export type { Refusal } from "../schema/Refusal.ts"
 export type { Spending } from "./OpenCalls.ts"
@@ -43,6 +44,7 @@ export const make = Effect.gen(function* () {
   const calls = yield* OpenCalls
   const evidence = yield* Evidence
   const halts = yield* Halts
+  const subjects = yield* SubjectKeys
   const services = yield* Effect.scope
   const { hash } = yield* ChainKeys
   const hashHex = (text: string) => Hex.encode(hash(text))
@@ -54,8 +56,22 @@ export const make = Effect.gen(function* () {
     restore: Restore
   ): OpenCall | Effect.Effect<OpenCall, Refusal> => {
     const planned = planOf(options, hashHex)
-    if (Result.isFailure(planned)) return Effect.fail(planned.failure)
-    const plan = planned.success
+    if (Result.isSuccess(planned)) return enter(planned.success, options, clock, restore)
+    // Marked values in the input need their subjects' keys first; nothing else waits for that question.
+    return Effect.flatMap(restore(subjects.hashing(options.input)), (marks) => {
+      const again = marks === undefined ? planned : planOf(options, hashHex, marks)
+      if (Result.isFailure(again)) return Effect.fail(again.failure)
+      const begun = enter(again.success, options, clock, restore)
+      return Effect.isEffect(begun) ? begun : Effect.succeed(begun)
+    })
+  }
+
+  const enter = (
+    plan: CallPlan,
+    options: CallOptions,
+    clock: Clock.Clock,
+    restore: Restore
+  ): OpenCall | Effect.Effect<OpenCall, Refusal> => {
     const ticket = newTicket()
     const passed = rooms.passNow(plan, options, ticket, clock)
     if (passed !== undefined) return calls.open(passed, clock)

@@ -5,6 +5,7 @@ import * as AuditStore from "../../layers/memory/AuditStore.ts"
 import * as Signal from "../../layers/memory/Signal.ts"
 import * as Stores from "../../layers/memory/Stores.ts"
 import * as StoreTransaction from "../../layers/memory/StoreTransaction.ts"
+import * as SubjectKeyStore from "../../layers/memory/SubjectKeyStore.ts"
 import * as AuditFallback from "../../services/AuditFallback.ts"
 import * as ChainKeys from "../../services/ChainKeys.ts"
 import * as Pricing from "../../services/Pricing.ts"
@@ -21,6 +22,7 @@ export const layer = Governance.layer.pipe(
       Stores.layer,
       AgentKeyStore.layer,
       AuditStore.layerWith({ maxEvents: 1000, onFull: "evict" }),
+      SubjectKeyStore.layer,
       StoreTransaction.layer,
       Signal.layer,
       AuditFallback.layerMemory

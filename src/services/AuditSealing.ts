@@ -1,0 +1,49 @@
+import { Effect, Result } from "effect"
+import type { SecureRandom } from "effect/crypto"
+import type { InvalidAuditEvent } from "../schema/AuditError.ts"
+import type { AuditEventInput } from "../schema/AuditEvent.ts"
+import { type AuditIntake, decodeEvent } from "../schema/AuditIntake.ts"
+import { type SealMark, unsealable } from "../schema/Escape.ts"
+import { EventId } from "../schema/Ids.ts"
+import { snapshotMarked } from "../schema/Json.ts"
+import type { SubjectKeys } from "./SubjectKeys.ts"
+
+export type Decoded = Result.Result<AuditIntake, InvalidAuditEvent>
+
+/**
+ * Decodes an event, at once where nothing in it is marked. Marked values are sealed here, once, before anything is delivered:
+ * retries, spool and copies carry the same bytes (BEY-12). An event with marks gets its id first, which its seals are bound to.
+ */
+export const make =
+  (
+    subjects: Pick<SubjectKeys["Service"], "sealFor"> | undefined,
+    random: SecureRandom.SecureRandom["Service"]
+  ): ((event: AuditEventInput) => Decoded | Effect.Effect<Decoded>) =>
+  (event) => {
+    noticed = false
+    const decoded = decodeEvent(event, notice)
+    if (!noticed || subjects === undefined || Result.isFailure(decoded)) return decoded
+    const { id } = decoded.success
+    return Effect.flatMap(id === null ? Effect.map(random.uuidV7(), EventId.make) : Effect.succeed(id), (own) =>
+      sealed(subjects, event, own)
+    )
+  }
+
+/** From a second snapshot, which is then the only one that counts: a getter may answer differently each time. */
+const sealed = (
+  subjects: Pick<SubjectKeys["Service"], "sealFor">,
+  event: AuditEventInput,
+  id: EventId
+): Effect.Effect<Decoded> => {
+  const taken = snapshotMarked(event.metadata)
+  const metadata = Result.getOrElse(taken, () => event.metadata)
+  const tree = Result.getOrElse(taken, () => null)
+  return Effect.map(subjects.sealFor(id, tree), (seal) => decodeEvent({ ...event, id, metadata }, seal))
+}
+
+// Decoding is one synchronous step, so one flag serves everybody and unmarked events pay nothing for it.
+let noticed = false
+const notice: SealMark = () => {
+  noticed = true
+  return unsealable
+}
