@@ -25,6 +25,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   ApprovalPending: negative,
   BudgetExceeded: negative,
   ChainIntegrityError: negative,
+  ContractViolation: negative,
   DelegationError: negative,
   DemoFailed: negative,
   DoctorFindings: negative,

@@ -5,6 +5,9 @@ import * as AgentScope from "../services/AgentScope.ts"
 import * as Audit from "../services/Audit.ts"
 import { AuditFallback } from "../services/AuditFallback.ts"
 import { AuditStore } from "../services/AuditStore.ts"
+import * as ContractBook from "../services/ContractBook.ts"
+import * as ContractRoom from "../services/ContractRoom.ts"
+import * as Contracts from "../services/Contracts.ts"
 import * as Cost from "../services/Cost.ts"
 import * as Evidence from "../services/Evidence.ts"
 import * as Governor from "../services/Governor.ts"
@@ -49,6 +52,12 @@ const modules = Layer.mergeAll(
   unless((settings) => settings.enablePrompts, Prompts.layer, Prompts.layerOff)
 )
 
+const contracts = unless(
+  (settings) => settings.enableScope && settings.enableCost,
+  Layer.merge(Contracts.layer, ContractRoom.layer).pipe(Layer.provide(ContractBook.layer)),
+  Layer.merge(Contracts.layerOff, ContractRoom.layerOff)
+)
+
 /** The log's stores as they are provided, or a ring in memory in their place (ENT-06). */
 const log = unless(
   (settings) => settings.enableAudit,
@@ -66,6 +75,7 @@ const pipeline = Governor.layer.pipe(
 /** The same with halts written elsewhere than everything else (CFG-31). */
 export const layerWith = <E, R>(haltWriter: Layer.Layer<HaltWriter.HaltWriter, E, R>) =>
   pipeline.pipe(
+    Layer.provideMerge(contracts),
     Layer.provideMerge(modules),
     Layer.provideMerge(haltWriter),
     Layer.provideMerge(OwnKeys.layer),

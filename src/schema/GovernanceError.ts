@@ -2,6 +2,7 @@ import type { AgentKeyRefused, AgentKeyUnusable } from "./AgentKeyError.ts"
 import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
 import type { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "./AuditError.ts"
 import type { ConfigurationError } from "./ConfigurationError.ts"
+import type { ContractViolation } from "./Contract.ts"
 import type { BudgetExceeded } from "./Cost.ts"
 import type { EgressFailed, EgressRefused } from "./EgressError.ts"
 import type { ApprovalPending } from "./Gate.ts"
@@ -19,6 +20,7 @@ import type { StoreError } from "./StoreError.ts"
  */
 export type GovernanceError =
   | ScopeViolation
+  | ContractViolation
   | PolicyNotRegistered
   | BudgetExceeded
   | UnknownModelError
@@ -41,6 +43,7 @@ export type GovernanceError =
 
 const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "ScopeViolation",
+  "ContractViolation",
   "PolicyNotRegistered",
   "BudgetExceeded",
   "UnknownModelError",

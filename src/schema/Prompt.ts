@@ -42,6 +42,17 @@ export interface PromptActivation extends PromptUse {
   readonly at: DateTime.Utc
 }
 
+export interface RegisteredNow extends PromptUse {
+  /** False when this text was a version of the prompt already. */
+  readonly created: boolean
+}
+
+export interface ActivatedNow extends PromptUse {
+  /** False when it was the active version already. */
+  readonly changed: boolean
+  readonly previous: PromptVersion | null
+}
+
 /** Every version in the order of registration, and every activation: nothing of either is ever changed or removed. */
 export interface PromptHistory {
   readonly versions: ReadonlyArray<RegisteredPrompt>

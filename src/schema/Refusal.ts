@@ -1,6 +1,7 @@
 import type { AgentKeyUnusable } from "./AgentKeyError.ts"
 import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
 import type { CallPlan } from "./CallPlan.ts"
+import type { ContractViolation } from "./Contract.ts"
 import type { BudgetExceeded } from "./Cost.ts"
 import type { ApprovalPending } from "./Gate.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
@@ -9,11 +10,15 @@ import type { AgentHaltedError } from "./Presence.ts"
 import type { UnknownModelError } from "./Pricing.ts"
 import type { StoreError } from "./StoreError.ts"
 
-/** Everything that can stop a call before it starts, each a typed error with a `recoveryHint`. */
+/**
+ * Everything that can stop a call before it starts, each a typed error with a `recoveryHint`. Two may also end one that has
+ * started: a halt, and a `ContractViolation` whose phase is `post`.
+ */
 export type Refusal =
   | AgentHaltedError
   | PolicyNotRegistered
   | ScopeViolation
+  | ContractViolation
   | UnknownModelError
   | ApprovalPending
   | BudgetExceeded

@@ -27,6 +27,14 @@ export const surfaces = {
     modelBreakdown: "observation",
     hold: "enforcement"
   },
+  Contracts: {
+    register: "operation",
+    registerCheck: "operation",
+    contractsOf: "operation",
+    checkPre: "enforcement",
+    checkPost: "enforcement",
+    enforce: "enforcement"
+  },
   Loop: { register: "operation", recordCall: "enforcement", check: "observation" },
   Presence: {
     heartbeat: "observation",

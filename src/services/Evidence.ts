@@ -112,6 +112,8 @@ const refusalKind = (refusal: Refusal): string => {
   switch (refusal._tag) {
     case "ScopeViolation":
       return "scope.violation"
+    case "ContractViolation":
+      return "contract.pre_violation"
     case "BudgetExceeded":
       return "budget.exceeded"
     case "LoopDetected":

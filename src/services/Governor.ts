@@ -1,10 +1,12 @@
-import { Clock, Context, Effect, Fiber, Layer, Result, type Scope, Stream } from "effect"
+import { Clock, Context, Effect, Exit, Fiber, Layer, Result, type Scope, Stream } from "effect"
 import { Hex } from "effect/encoding"
 import { type CallOptions, type CallPlan, planOf } from "../schema/CallPlan.ts"
+import type { ContractViolation } from "../schema/Contract.ts"
 import type { AgentId, SessionId, TicketId } from "../schema/Ids.ts"
 import type { AgentHaltedError, Halt } from "../schema/Presence.ts"
 import type { Refusal } from "../schema/Refusal.ts"
 import { ChainKeys } from "./ChainKeys.ts"
+import { ContractRoom } from "./ContractRoom.ts"
 import { Evidence } from "./Evidence.ts"
 import { Halts, haltedError } from "./Halts.ts"
 import { type OpenCall, OpenCalls, type Spending } from "./OpenCalls.ts"
@@ -29,7 +31,10 @@ export interface Ticket {
 export class Governor extends Context.Service<
   Governor,
   {
-    /** Passes all rooms, or fails with the first refusal, which is audited. Closing the scope settles the call once. */
+    /**
+     * Passes all rooms, or fails with the first refusal, which is audited. Closing the scope settles the call once; a
+     * post-condition that does not hold then is audited and logged, since a scope that closes can fail nobody.
+     */
     readonly admit: (call: CallOptions) => Effect.Effect<Ticket, Refusal, Scope.Scope>
     /** Runs an effect as one governed call; a halt interrupts it. */
     readonly run: <A, E, R>(
@@ -42,6 +47,7 @@ export class Governor extends Context.Service<
 export const make = Effect.gen(function* () {
   const rooms = yield* Rooms
   const calls = yield* OpenCalls
+  const contracts = yield* ContractRoom
   const evidence = yield* Evidence
   const halts = yield* Halts
   const subjects = yield* SubjectKeys
@@ -141,12 +147,32 @@ export const make = Effect.gen(function* () {
       }
     )
 
+  const isBound = ({ admitted }: OpenCall) => contracts.covers(admitted.lineage.path, admitted.plan.target)
+
   const settled = <A, E, R>(
     call: OpenCall,
+    options: CallOptions,
     use: (ticket: Ticket) => Effect.Effect<A, E, R>,
     restore: Restore
-  ): Effect.Effect<A, E | AgentHaltedError, R> =>
-    Effect.onExitPrimitive(guarded(call, use, restore), (exit) => calls.close(call, exit))
+  ): Effect.Effect<A, E | AgentHaltedError | ContractViolation, R> => {
+    const ran = guarded(call, use, restore)
+    // Room 8: the call has run and is charged; what it returned is withheld from a caller whose contract it broke.
+    const held = isBound(call)
+      ? Effect.tap(ran, (result) => restore(contracts.after(call.admitted, options, result)))
+      : ran
+    return Effect.onExitPrimitive(held, (exit) => calls.close(call, exit))
+  }
+
+  /** A scope that closes can fail nobody: a broken contract is audited, is the outcome, and is warned of. */
+  const closed = (call: OpenCall, options: CallOptions, exit: Exit.Exit<unknown, unknown>) => {
+    const close = (how: Exit.Exit<unknown, unknown>) => calls.close(call, how) ?? Effect.void
+    if (Exit.isFailure(exit) || !isBound(call)) return close(exit)
+    return Effect.flatMap(Effect.exit(contracts.after(call.admitted, options, undefined)), (judged) =>
+      Exit.isSuccess(judged)
+        ? close(exit)
+        : Effect.andThen(Effect.logWarning("contract.post_violation", judged.cause), close(judged))
+    )
+  }
 
   // Admission and what settles it MUST stand in one uninterruptible step: an interruption between them would leave a hold.
   return Governor.of({
@@ -156,7 +182,7 @@ export const make = Effect.gen(function* () {
           const begun = begin(options, fiber.getRef(Clock.Clock), restore)
           return Effect.flatMap(Effect.isEffect(begun) ? begun : Effect.succeed(begun), (call) =>
             Effect.as(
-              Effect.addFinalizer((exit) => calls.close(call, exit) ?? Effect.void),
+              Effect.addFinalizer((exit) => closed(call, options, exit)),
               ticketOf(call)
             )
           )
@@ -167,8 +193,8 @@ export const make = Effect.gen(function* () {
         Effect.withFiber((fiber) => {
           const begun = begin(options, fiber.getRef(Clock.Clock), restore)
           return Effect.isEffect(begun)
-            ? Effect.flatMap(begun, (call) => settled(call, use, restore))
-            : settled(begun, use, restore)
+            ? Effect.flatMap(begun, (call) => settled(call, options, use, restore))
+            : settled(begun, options, use, restore)
         })
       )
   })

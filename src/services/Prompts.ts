@@ -8,6 +8,7 @@ import { InvalidInput } from "../schema/InvalidInput.ts"
 import type { JsonObject } from "../schema/Json.ts"
 import { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import {
+  type ActivatedNow,
   maxPromptBytes,
   type Prompt,
   type PromptActivation,
@@ -16,11 +17,11 @@ import {
   PromptName,
   PromptNotFound,
   type PromptSummary,
-  type PromptUse,
   PromptVersion,
   promptContent,
   promptText,
-  promptVersion
+  promptVersion,
+  type RegisteredNow
 } from "../schema/Prompt.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
@@ -46,12 +47,12 @@ export class Prompts extends Context.Service<
       name: string,
       text: string,
       act: { readonly by: string }
-    ) => Effect.Effect<RegisterResult, InvalidInput | PromptError>
+    ) => Effect.Effect<RegisteredNow, InvalidInput | PromptError>
     readonly activate: (
       name: string,
       version: string,
       act: { readonly by: string }
-    ) => Effect.Effect<ActivateResult, InvalidInput | PromptNotFound | PromptError>
+    ) => Effect.Effect<ActivatedNow, InvalidInput | PromptNotFound | PromptError>
     /** Back to what was active before; again, and it is what was active before that. */
     readonly rollback: (
       name: string,
@@ -72,17 +73,6 @@ export class Prompts extends Context.Service<
 >()("effect-governance/services/Prompts") {}
 
 export type PromptError = StoreError | ModuleDisabledError
-
-export interface RegisterResult extends PromptUse {
-  /** False when this text was a version of the prompt already. */
-  readonly created: boolean
-}
-
-export interface ActivateResult extends PromptUse {
-  /** False when it was the active version already. */
-  readonly changed: boolean
-  readonly previous: PromptVersion | null
-}
 
 export const make = Effect.gen(function* () {
   const store = yield* PromptStore

@@ -14,6 +14,7 @@ import { looping, type Refusal } from "../schema/Refusal.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { AgentScope } from "./AgentScope.ts"
+import { ContractRoom } from "./ContractRoom.ts"
 import { Cost } from "./Cost.ts"
 import { questionOf } from "./CostQuestion.ts"
 import { within } from "./Deadline.ts"
@@ -58,6 +59,7 @@ export const make = Effect.gen(function* () {
   const lineages = yield* Lineages
   const scope = yield* AgentScope
   const policies = yield* Policies
+  const contracts = yield* ContractRoom
   const cost = yield* Cost
   const admission = yield* AdmissionStore
   const evidence = yield* Evidence
@@ -171,6 +173,10 @@ export const make = Effect.gen(function* () {
     if (outOfScope !== undefined) return yield* outOfScope
     const cannotSign = identity.refusal(agentId)
     if (cannotSign !== null) return yield* cannotSign
+    if (contracts.covers(trouble === null ? lineage.path : null, target)) {
+      const approved = () => Effect.succeed(needsApproval(policies, lineage, target.name))
+      yield* restore(contracts.before({ plan, options, lineage, trouble, approved, began })) // room 3
+    }
     const hold: Hold = yield* cost.hold(questionOf(plan, options)) // room 4
     if (target.kind === "tool" && needsApproval(policies, lineage, target.name)) {
       return yield* new ApprovalPending({ agentId, tool: target.name, requestId: null }) // room 5
@@ -214,6 +220,7 @@ export const make = Effect.gen(function* () {
     if (!halts.clear(lineage.path, clock.monotonicTimeNanosUnsafe())) return undefined
     if (scope.room(agentId, lineage.path, target) !== undefined || needsApproval(policies, lineage, target.name))
       return undefined
+    if (contracts.covers(lineage.path, target)) return undefined
     if (policies.get(agentId, "audit")?.policy.mode === "required" || identity.refusal(agentId) !== null)
       return undefined
     const nowMs = clock.currentTimeMillisUnsafe()
@@ -243,6 +250,6 @@ const nothingHeld = { _tag: "Exact", usd: zeroUsd, tokens: 0n } satisfies Hold
 
 /** An agent that delegated cannot be got around: a tool that it needs approval for needs it below as well. */
 const needsApproval = (policies: Policies["Service"], lineage: Lineage, tool: string) =>
-  lineage.path.some((agent) =>
-    policies.get(agent, "gate")?.policy.requireApproval.some((pattern) => matches(pattern, tool))
+  lineage.path.some(
+    (agent) => policies.get(agent, "gate")?.policy.requireApproval.some((pattern) => matches(pattern, tool)) ?? false
   )

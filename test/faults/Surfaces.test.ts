@@ -4,6 +4,7 @@ import { AgentId } from "../../src/schema/Ids.ts"
 import { NanoUsd } from "../../src/schema/Money.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
 import { Audit } from "../../src/services/Audit.ts"
+import { Contracts } from "../../src/services/Contracts.ts"
 import { Cost } from "../../src/services/Cost.ts"
 import { Governor, governed } from "../../src/services/Governor.ts"
 import { Halts } from "../../src/services/Halts.ts"
@@ -33,6 +34,9 @@ const matrix: ReadonlyArray<readonly [string, Kind, string]> = [
   ["scope.check of a listed tool", "observation", "returned"],
   ["scope.check of another tool", "observation", "ScopeViolation"],
   ["scope.check of a halted agent", "observation", "AgentHaltedError"],
+  ["contracts.enforce without a contract", "observation", "returned"],
+  ["contracts.enforce of a contract", "enforcement", "StoreError"],
+  ["governed call with a contract", "enforcement", "StoreError"],
   ["cost.checkOrFail", "enforcement", "StoreError"],
   ["cost.track", "observation", "returned"],
   ["cost.trackUsage", "observation", "returned"],
@@ -56,6 +60,7 @@ const matrix: ReadonlyArray<readonly [string, Kind, string]> = [
 
 const surfaces = Effect.gen(function* () {
   const audit = yield* Audit
+  const contracts = yield* Contracts
   const cost = yield* Cost
   const loop = yield* Loop
   const presence = yield* Presence
@@ -69,6 +74,9 @@ const surfaces = Effect.gen(function* () {
     "scope.check of a listed tool": scope.check("clerk", { tool: "work" }),
     "scope.check of another tool": scope.check("clerk", { tool: "escape" }),
     "scope.check of a halted agent": scope.check("stopped", { tool: "work" }),
+    "contracts.enforce without a contract": contracts.enforce({ agentId: "clerk", tool: "other" })(Effect.void),
+    "contracts.enforce of a contract": contracts.enforce({ agentId: "clerk", tool: "bound" })(body),
+    "governed call with a contract": body.pipe(governed({ agentId: "clerk", sessionId: "s", tool: "bound" })) as never,
     "cost.checkOrFail": cost.checkOrFail("clerk", "s", { usd: "0.01" }),
     "cost.track": cost.track("clerk", "s", { usd: "0.01", tokens: 1 }),
     "cost.trackUsage": cost.trackUsage("clerk", "s", usage),
@@ -96,7 +104,9 @@ const surfaces = Effect.gen(function* () {
 const ready = Effect.gen(function* () {
   const policies = yield* Policies
   for (const agent of ["clerk", "stopped", "stranger"])
-    yield* policies.register(agent, "scope", { allowedTools: ["work"] })
+    yield* policies.register(agent, "scope", { allowedTools: ["work", "bound"] })
+  const bound = { agentId: "clerk", tool: "bound", pre: [{ check: "budget_available", message: "no money" }] }
+  yield* Effect.flatMap(Contracts, (contracts) => contracts.register(bound))
   yield* policies.register("clerk", "budget", { perSessionUsd: "10" })
   yield* policies.register("clerk", "loop", { windowSeconds: 60, maxCalls: 1 })
   const presence = yield* Presence

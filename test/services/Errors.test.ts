@@ -8,6 +8,7 @@ import { PolicyNotRegistered, ScopeViolation } from "../../src/schema/AgentScope
 import { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../../src/schema/AuditError.ts"
 import { ChainProblem } from "../../src/schema/ChainReport.ts"
 import { ConfigurationError } from "../../src/schema/ConfigurationError.ts"
+import { ContractViolation } from "../../src/schema/Contract.ts"
 import { BudgetCap, BudgetExceeded } from "../../src/schema/Cost.ts"
 import { EgressFailed, EgressRefused } from "../../src/schema/EgressError.ts"
 import { ApprovalPending } from "../../src/schema/Gate.ts"
@@ -20,6 +21,7 @@ import { Module, ModuleDisabledError } from "../../src/schema/ModuleDisabled.ts"
 import { InvalidMoney } from "../../src/schema/Money.ts"
 import { AgentHaltedError, DelegationError, HaltPersistenceError } from "../../src/schema/Presence.ts"
 import { UnknownModelError } from "../../src/schema/Pricing.ts"
+import { PromptName, PromptNotFound, PromptVersion } from "../../src/schema/Prompt.ts"
 import { WeakSecret } from "../../src/schema/Secret.ts"
 import { StoreError } from "../../src/schema/StoreError.ts"
 import { governed } from "../../src/services/Governor.ts"
@@ -43,6 +45,20 @@ const governance: ReadonlyArray<Error> = [
   new ScopeViolation({ agentId, kind: "tool", name: "refund", allowed: ["read"], policyOf: agentId }),
   new ScopeViolation({ agentId, kind: "api", name: "GET x", allowed: [], policyOf: agentId }),
   new PolicyNotRegistered({ agentId }),
+  ...(["pre", "post"] as const).flatMap((phase) =>
+    (["false", "unknown", "threw", "late", "unanswered"] as const).map(
+      (problem) =>
+        new ContractViolation({
+          ...{ agentId, tool: "refund", phase, check: "custom", custom: "small", says: "at most 5", problem },
+          contractOf: agentId
+        })
+    )
+  ),
+  ...(["unknown", "not_active", "nothing_earlier"] as const).flatMap((problem) =>
+    [null, PromptVersion.make("0".repeat(64))].map(
+      (version) => new PromptNotFound({ prompt: PromptName.make("triage"), version, problem })
+    )
+  ),
   ...BudgetCap.literals.map(
     (cap) => new BudgetExceeded({ agentId, sessionId, cap, policyOf: agentId, limit: 5n, used: 4n, requested: 2n })
   ),

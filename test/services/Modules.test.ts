@@ -5,6 +5,7 @@ import { AgentId, OperatorId } from "../../src/schema/Ids.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
+import { Contracts } from "../../src/services/Contracts.ts"
 import { Cost } from "../../src/services/Cost.ts"
 import { governed } from "../../src/services/Governor.ts"
 import { Loop } from "../../src/services/Loop.ts"
@@ -155,6 +156,27 @@ describe("A module that is switched off", () => {
       )
     }).pipe(Effect.provide(lined(line, { enableAudit: false })), Effect.provide(log.layer))
   })
+
+  for (const flag of ["enableScope", "enableCost"]) {
+    it.effect(
+      `contracts: off without ${flag}, warned once; direct calls fail, governed calls are admitted (ENT-07)`,
+      () =>
+        Effect.gen(function* () {
+          const log = yield* off(
+            { [flag]: false },
+            Effect.gen(function* () {
+              yield* allDisabled(yield* Contracts, "contracts")
+              yield* Effect.ignore(allow)
+              assert.strictEqual(yield* call(), "ran")
+            })
+          )
+          assert.deepStrictEqual(
+            log.named("contracts.disabled").map(({ level }) => level),
+            ["Warn"]
+          )
+        })
+    )
+  }
 
   it.effect("prompts: every call fails; nothing is warned, since nothing is enforced (ENT-05)", () =>
     Effect.gen(function* () {

@@ -5,6 +5,7 @@ import { surfaces } from "../../src/schema/Surface.ts"
 import { AgentKeys } from "../../src/services/AgentKeys.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
 import { Audit } from "../../src/services/Audit.ts"
+import { Contracts } from "../../src/services/Contracts.ts"
 import { Cost } from "../../src/services/Cost.ts"
 import * as GovernorModule from "../../src/services/Governor.ts"
 import { Governor, governed, governedStream } from "../../src/services/Governor.ts"
@@ -27,10 +28,13 @@ const doors: Record<string, (agent: string) => Effect.Effect<unknown, { readonly
   "AgentScope.requireTool": () => Effect.flatMap(AgentScope, (scope) => scope.requireTool("pay", agentId)(Effect.void)),
   "Cost.checkOrFail": () => Effect.flatMap(Cost, (cost) => cost.checkOrFail(agentId, "s1")),
   "Cost.preflight": () => Effect.flatMap(Cost, (cost) => cost.preflight(agentId, "s1", {})),
+  "Contracts.checkPre": () => Effect.flatMap(Contracts, (contracts) => contracts.checkPre(call)),
+  "Contracts.checkPost": () => Effect.flatMap(Contracts, (contracts) => contracts.checkPost(call)),
+  "Contracts.enforce": () => Effect.flatMap(Contracts, (contracts) => contracts.enforce(call)(Effect.void)),
   "Loop.recordCall": () => Effect.flatMap(Loop, (loop) => loop.recordCall(agentId, "s1", "pay")),
   "Presence.assertNotHalted": () => Effect.flatMap(Presence, (presence) => presence.assertNotHalted(agentId))
 }
-type All = Governor | AgentScope | Cost | Loop | Presence
+type All = Governor | AgentScope | Contracts | Cost | Loop | Presence
 
 /** Enforcement that no program enters by itself: rooms of a governed call, and rows that a refusal must be able to write. */
 const inside = new Set(["AgentScope.room", "Cost.hold", "Audit.require", "Audit.requireInTransaction"])
@@ -43,6 +47,8 @@ const parts = new Set([
     "AuditFallback",
     "AuditStore",
     "ChainKeys",
+    "ContractBook",
+    "ContractRoom",
     "CostStore",
     "Evidence",
     "Halts",
@@ -68,6 +74,7 @@ const services = Effect.gen(function* () {
   return {
     Governor: yield* Governor,
     AgentScope: yield* AgentScope,
+    Contracts: yield* Contracts,
     Cost: yield* Cost,
     Loop: yield* Loop,
     Presence: yield* Presence,
@@ -151,6 +158,11 @@ const calls: Record<string, Effect.Effect<unknown, { readonly _tag: string }, Al
   ),
   "Cost.snapshot": Effect.flatMap(Cost, (cost) => cost.snapshot(agentId, null)),
   "Cost.modelBreakdown": Effect.flatMap(Cost, (cost) => cost.modelBreakdown(agentId)),
+  "Contracts.register": Effect.flatMap(Contracts, (contracts) => contracts.register({ agentId, tool: "x" })),
+  "Contracts.registerCheck": Effect.flatMap(Contracts, (contracts) =>
+    contracts.registerCheck("x", () => Effect.succeed(true))
+  ),
+  "Contracts.contractsOf": Effect.flatMap(Contracts, (contracts) => contracts.contractsOf(agentId)),
   "Loop.register": Effect.flatMap(Loop, (loop) => loop.register({ agentId, windowSeconds: 1, maxCalls: 1 })),
   "Loop.check": Effect.flatMap(Loop, (loop) => loop.check(agentId, null)),
   "Presence.heartbeat": Effect.flatMap(Presence, (presence) => presence.heartbeat(agentId)),
@@ -181,7 +193,10 @@ const calls: Record<string, Effect.Effect<unknown, { readonly _tag: string }, Al
 /** What the matrix of section 39 lets pass without the store: answers from memory, and windows of the process's own. */
 const fromMemory = new Set([
   ...["AgentScope.check", "AgentScope.requireTool", "Presence.assertNotHalted", "Loop.recordCall"],
-  ...["AgentScope.register", "Cost.register", "Loop.register"]
+  ...["AgentScope.register", "Cost.register", "Loop.register"],
+  // Without a contract they have nothing to ask.
+  ...["Contracts.register", "Contracts.registerCheck", "Contracts.contractsOf"],
+  ...["Contracts.checkPre", "Contracts.checkPost", "Contracts.enforce"]
 ])
 
 describe("With the store away (RES-01 to RES-03)", () => {

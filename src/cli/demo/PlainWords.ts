@@ -22,6 +22,7 @@ export const inPlainWords = (refusal: Refusal): string => {
       return "A person has to approve this first. Until then it does not run."
     case "AgentHaltedError":
       return `Stopped by ${refusal.haltedBy}: ${refusal.reason}`
+    case "ContractViolation":
     case "PolicyNotRegistered":
     case "UnknownModelError":
     case "InvalidInput":

@@ -1,5 +1,6 @@
 import { Effect, Option, Schema } from "effect"
 import { AgentKeyUnusable } from "../../schema/AgentKeyError.ts"
+import { ContractViolation } from "../../schema/Contract.ts"
 import type { AgentId, SessionId } from "../../schema/Ids.ts"
 import { zeroUsd } from "../../schema/Money.ts"
 import { type PolicyKind, policyCodecs } from "../../schema/Policy.ts"
@@ -86,18 +87,20 @@ const callTool = Effect.fnUntraced(function* (who: Who, step: Extract<RecordedSt
   return replayed
 })
 
-/** A store that does not answer is no verdict: it ends the replay. */
+/** A store that does not answer is no verdict: it ends the replay. Contracts live in programs, so a replay has none. */
 const refusalOf = <A>(self: Effect.Effect<A, Refusal>): Effect.Effect<Judged | undefined, StoreError> =>
   Effect.matchEffect(self, {
     onSuccess: () => Effect.undefined,
     onFailure: (refusal) => {
       if (refusal instanceof StoreError) return Effect.fail(refusal)
-      // Nobody signs in a replay.
-      return refusal instanceof AgentKeyUnusable ? Effect.die(refusal) : Effect.succeed(refusal)
+      // A replay registers no contracts, and nobody signs in it.
+      return refusal instanceof AgentKeyUnusable || refusal instanceof ContractViolation
+        ? Effect.die(refusal)
+        : Effect.succeed(refusal)
     }
   })
 
-type Judged = Exclude<Refusal, StoreError | AgentKeyUnusable>
+type Judged = Exclude<Refusal, StoreError | AgentKeyUnusable | ContractViolation>
 
 const verdictOf = (refusal: Judged | undefined): Pick<ReplayedCall, "verdict" | "reason"> => {
   if (refusal === undefined) return { verdict: "allowed" }
