@@ -8,7 +8,14 @@ export { ConfigurationError } from "./schema/ConfigurationError.ts"
 export { Contract, ContractViolation, PostCondition, PreCondition } from "./schema/Contract.ts"
 export { BudgetExceeded, BudgetPolicy } from "./schema/Cost.ts"
 export { EgressFailed, EgressRefused } from "./schema/EgressError.ts"
-export { ApprovalPending } from "./schema/Gate.ts"
+export type { ApprovalRequired } from "./schema/Gate.ts"
+export {
+  ApprovalDenied,
+  ApprovalPending,
+  ApprovalTimeout,
+  ApprovalTokenError,
+  TokenVersionTooOldError
+} from "./schema/Gate.ts"
 export type { GovernanceConfig } from "./schema/GovernanceConfig.ts"
 export * as GovernanceError from "./schema/GovernanceError.ts"
 export { isGovernanceError, isHaltError } from "./schema/GovernanceError.ts"
@@ -25,6 +32,7 @@ export * as Audit from "./services/Audit.ts"
 export * as ChainKeys from "./services/ChainKeys.ts"
 export * as Contracts from "./services/Contracts.ts"
 export * as Cost from "./services/Cost.ts"
+export * as Gates from "./services/Gates.ts"
 export * as Governor from "./services/Governor.ts"
 export { governed, governedStream } from "./services/Governor.ts"
 export * as Halts from "./services/Halts.ts"

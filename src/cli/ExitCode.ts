@@ -22,7 +22,10 @@ const { negative, rollback, unreachable, unverifiable, usage } = exitCodes
 const codes: Readonly<Record<string, ExitCode>> = {
   AgentHaltedError: negative,
   AgentKeyRefused: negative,
+  ApprovalDenied: negative,
   ApprovalPending: negative,
+  ApprovalTimeout: negative,
+  ApprovalTokenError: negative,
   BudgetExceeded: negative,
   ChainIntegrityError: negative,
   ContractViolation: negative,
@@ -38,6 +41,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   PromptNotFound: negative,
   ScopeViolation: negative,
   Tampered: negative,
+  TokenVersionTooOldError: negative,
   WouldHaveStopped: negative,
 
   AgentKeyUnusable: usage,

@@ -10,6 +10,11 @@ import * as ContractRoom from "../services/ContractRoom.ts"
 import * as Contracts from "../services/Contracts.ts"
 import * as Cost from "../services/Cost.ts"
 import * as Evidence from "../services/Evidence.ts"
+import * as GateDecisions from "../services/GateDecisions.ts"
+import * as GateRequests from "../services/GateRequests.ts"
+import * as GateRoom from "../services/GateRoom.ts"
+import * as Gates from "../services/Gates.ts"
+import * as GatesOff from "../services/GatesOff.ts"
 import * as Governor from "../services/Governor.ts"
 import * as Halts from "../services/Halts.ts"
 import * as HaltWriter from "../services/HaltWriter.ts"
@@ -58,6 +63,12 @@ const contracts = unless(
   Layer.merge(Contracts.layerOff, ContractRoom.layerOff)
 )
 
+const gates = unless(
+  (settings) => settings.enableGates,
+  Layer.merge(GateRoom.layer, Gates.layer).pipe(Layer.provide([GateDecisions.layer, GateRequests.layer])),
+  Layer.merge(GateRoom.layerOff, GatesOff.layer)
+)
+
 /** The log's stores as they are provided, or a ring in memory in their place (ENT-06). */
 const log = unless(
   (settings) => settings.enableAudit,
@@ -76,6 +87,7 @@ const pipeline = Governor.layer.pipe(
 export const layerWith = <E, R>(haltWriter: Layer.Layer<HaltWriter.HaltWriter, E, R>) =>
   pipeline.pipe(
     Layer.provideMerge(contracts),
+    Layer.provideMerge(gates),
     Layer.provideMerge(modules),
     Layer.provideMerge(haltWriter),
     Layer.provideMerge(OwnKeys.layer),

@@ -20,6 +20,7 @@ import * as AgentKeyStore from "./postgres/AgentKeyStore.ts"
 import * as AuditStore from "./postgres/AuditStore.ts"
 import * as CostStore from "./postgres/CostStore.ts"
 import * as Database from "./postgres/Database.ts"
+import * as GateStore from "./postgres/GateStore.ts"
 import * as LoopStore from "./postgres/LoopStore.ts"
 import { migrate } from "./postgres/Migrations.ts"
 import * as PolicyStore from "./postgres/PolicyStore.ts"
@@ -85,6 +86,7 @@ export const layerStores = Layer.mergeAll(
   admission,
   AgentKeyStore.layer,
   CostStore.layer,
+  GateStore.layer,
   LoopStore.layer,
   PolicyStore.layer,
   PresenceStore.layer,

@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import type { ScopeTarget } from "./AgentScope.ts"
 import type { CapState } from "./Cost.ts"
+import type { ActionHash, GateRequestId } from "./GateRequest.ts"
 import type { AgentId, SessionId, TicketId } from "./Ids.ts"
 import type { LoopStep } from "./Loop.ts"
 import type { NanoUsd } from "./Money.ts"
@@ -37,6 +38,15 @@ export interface Admission {
   readonly leaseMs: number
   /** What the sweep needs to write the evidence of a call whose process died: plain JSON, small. */
   readonly facts: CallFacts
+  /** The grant that this call uses up with its admission; absent where no person was asked. */
+  readonly approval?: UsedApproval | undefined
+}
+
+/** A grant as it was read and verified: admission uses it up only while it is still exactly this one (T-18). */
+export interface UsedApproval {
+  readonly requestId: GateRequestId
+  readonly mac: string
+  readonly actionHash: ActionHash
 }
 
 export interface CallFacts {
@@ -44,6 +54,8 @@ export interface CallFacts {
   readonly name: string
   readonly model: string | null
   readonly inputHash: string | null
+  /** The request for approval that the call used up. */
+  readonly approval?: GateRequestId | undefined
 }
 
 /** What admission answered. Data, not errors: the service makes the typed refusal of it. */
@@ -66,6 +78,8 @@ export type Verdict =
   | { readonly _tag: "Halted"; readonly halt: Halt }
   | { readonly _tag: "Looping"; readonly loop: LoopCount }
   | { readonly _tag: "Short"; readonly short: CapState; readonly requested: bigint }
+  /** The approval is not, or not any more, what the call said of it. Nothing was held or used up. */
+  | { readonly _tag: "Unapproved" }
 
 export interface LoopCount {
   readonly count: number

@@ -1,4 +1,4 @@
-import { Option, Result, Schema } from "effect"
+import { type Duration, Option, Result, Schema } from "effect"
 import type { ScopeTarget } from "./AgentScope.ts"
 import { canonicalize } from "./CanonicalJson.ts"
 import { escape, type SealMark } from "./Escape.ts"
@@ -24,6 +24,21 @@ interface CommonOptions {
   readonly metadata?: unknown
   /** The prompt template that the call is made with, as `Prompts.use` gives it: it goes into the same row (V8-10). */
   readonly prompt?: { readonly name: string; readonly version: string } | undefined
+  /** The caller's own name for this call: a repeated call with the same key is the same request for approval (DEC-21). */
+  readonly callKey?: string | undefined
+  /** What happens where a person has to approve the call. */
+  readonly approval?: ApprovalOptions | undefined
+}
+
+export interface ApprovalOptions {
+  /** False fails with `ApprovalPending` at once instead of waiting (GAT-04). Default true. */
+  readonly wait?: boolean | undefined
+  /** How long to wait at most; the request may end sooner. Default: as long as the request is open. */
+  readonly timeout?: Duration.Input | undefined
+  /** A request whose grant this call uses, by its id, instead of the one that its arguments lead to. */
+  readonly request?: string | undefined
+  /** True asks for approval whatever the policy says. */
+  readonly required?: boolean | undefined
 }
 
 /** A call of a tool, an API or a language model, as a program describes it to `governed`. */

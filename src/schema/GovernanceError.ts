@@ -5,7 +5,7 @@ import type { ConfigurationError } from "./ConfigurationError.ts"
 import type { ContractViolation } from "./Contract.ts"
 import type { BudgetExceeded } from "./Cost.ts"
 import type { EgressFailed, EgressRefused } from "./EgressError.ts"
-import type { ApprovalPending } from "./Gate.ts"
+import type { ApprovalRequired, ApprovalTokenError, TokenVersionTooOldError } from "./Gate.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
 import type { LoopDetected } from "./Loop.ts"
 import type { ModuleDisabledError } from "./ModuleDisabled.ts"
@@ -25,7 +25,9 @@ export type GovernanceError =
   | BudgetExceeded
   | UnknownModelError
   | LoopDetected
-  | ApprovalPending
+  | ApprovalRequired
+  | ApprovalTokenError
+  | TokenVersionTooOldError
   | InvalidInput
   | InvalidAuditEvent
   | EventIdConflict
@@ -49,6 +51,10 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "UnknownModelError",
   "LoopDetected",
   "ApprovalPending",
+  "ApprovalTimeout",
+  "ApprovalDenied",
+  "ApprovalTokenError",
+  "TokenVersionTooOldError",
   "InvalidInput",
   "InvalidAuditEvent",
   "EventIdConflict",

@@ -7,7 +7,15 @@ import { LoopPolicy } from "./Loop.ts"
 /** Which tools wait for a person, and how strictly decisions are recorded (DEC-06). */
 export const GatePolicy = Schema.Struct({
   /** Names or prefixes of tools that need approval before they run. */
-  requireApproval: Schema.Array(Schema.NonEmptyString)
+  requireApproval: Schema.Array(Schema.NonEmptyString),
+  /** Who may decide, by exact id; absent means anyone but the agent's operator (V8-06). */
+  reviewers: Schema.optionalKey(Schema.Array(Schema.NonEmptyString).check(Schema.isMaxLength(1000))),
+  /** How many different people must grant a request; default 1. */
+  quorum: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 }))),
+  /** Seconds until a request, and a grant that nobody used, ends; default 600 (OQ-22). */
+  expiresAfter: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 2_592_000 }))),
+  /** `local`: only decisions made on this database count (DEC-19). */
+  approvals: Schema.optionalKey(Schema.Literals(["local", "platform"]))
 })
 export type GatePolicy = typeof GatePolicy.Type
 

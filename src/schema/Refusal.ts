@@ -3,7 +3,7 @@ import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
 import type { CallPlan } from "./CallPlan.ts"
 import type { ContractViolation } from "./Contract.ts"
 import type { BudgetExceeded } from "./Cost.ts"
-import type { ApprovalPending } from "./Gate.ts"
+import type { ApprovalRequired } from "./Gate.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
 import { LoopDetected } from "./Loop.ts"
 import type { AgentHaltedError } from "./Presence.ts"
@@ -20,7 +20,7 @@ export type Refusal =
   | ScopeViolation
   | ContractViolation
   | UnknownModelError
-  | ApprovalPending
+  | ApprovalRequired
   | BudgetExceeded
   | LoopDetected
   | InvalidInput

@@ -59,6 +59,19 @@ export const surfaces = {
     get: "operation",
     use: "operation"
   },
+  Gates: {
+    /** Fails for a halt alone (GAT-01). */
+    request: "observation",
+    waitFor: "enforcement",
+    grant: "operation",
+    deny: "operation",
+    list: "operation",
+    claim: "operation",
+    hasGrantedApproval: "operation",
+    approvedFor: "enforcement",
+    editedArguments: "operation",
+    cleanupResolved: "operation"
+  },
   Audit: {
     log: "observation",
     note: "observation",

@@ -1,17 +1,16 @@
 import { Cause, Clock, Context, Duration, Effect, Layer, Option, Schedule } from "effect"
 import type { Admitted } from "../schema/Admitted.ts"
-import { matches } from "../schema/AgentScope.ts"
-import type { Admission, Hold, Verdict } from "../schema/Call.ts"
+import type { Hold, UsedApproval, Verdict } from "../schema/Call.ts"
 import type { CallOptions, CallPlan } from "../schema/CallPlan.ts"
 import { BudgetExceeded } from "../schema/Cost.ts"
-import { ApprovalPending } from "../schema/Gate.ts"
+import { ApprovalDenied } from "../schema/Gate.ts"
 import { type TicketId, ticketId } from "../schema/Ids.ts"
 import type { LoopStep } from "../schema/Loop.ts"
 import { detect } from "../schema/LoopDetection.ts"
 import { zeroUsd } from "../schema/Money.ts"
-import type { Lineage } from "../schema/Presence.ts"
 import { looping, type Refusal } from "../schema/Refusal.ts"
 import { StoreError } from "../schema/StoreError.ts"
+import { admissionOf } from "./AdmissionRequest.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { AgentScope } from "./AgentScope.ts"
 import { ContractRoom } from "./ContractRoom.ts"
@@ -20,6 +19,7 @@ import { questionOf } from "./CostQuestion.ts"
 import { within } from "./Deadline.ts"
 import { Evidence } from "./Evidence.ts"
 import * as FailOpen from "./FailOpen.ts"
+import { GateRoom } from "./GateRoom.ts"
 import { Halts, haltedError } from "./Halts.ts"
 import { Identity } from "./Identity.ts"
 import { Lineages } from "./Lineages.ts"
@@ -61,6 +61,7 @@ export const make = Effect.gen(function* () {
   const policies = yield* Policies
   const contracts = yield* ContractRoom
   const cost = yield* Cost
+  const gates = yield* GateRoom
   const admission = yield* AdmissionStore
   const evidence = yield* Evidence
   const window = yield* LoopWindow
@@ -68,7 +69,6 @@ export const make = Effect.gen(function* () {
   const settings = yield* Settings
   const identity = yield* Identity
   const services = yield* Effect.scope
-  const leaseMs = Duration.toMillis(settings.leaseDuration)
   const deadlineNs = Duration.toNanosUnsafe(settings.enforcementDeadline)
   const stand = standing(lineages, halts)
 
@@ -105,8 +105,17 @@ export const make = Effect.gen(function* () {
     return detect(recent, { signature: plan.signature, tool: plan.target.name }, policy.progress) ?? undefined
   }
 
-  const answer = Effect.fnUntraced(function* (plan: CallPlan, admitted: Admitted, verdict: Verdict) {
+  const answer = Effect.fnUntraced(function* (
+    plan: CallPlan,
+    admitted: Admitted,
+    verdict: Verdict,
+    approval?: UsedApproval
+  ) {
     switch (verdict._tag) {
+      case "Unapproved": {
+        const requestId = approval?.requestId ?? null
+        return yield* new ApprovalDenied({ agentId: plan.agentId, tool: plan.target.name, requestId, problem: "used" })
+      }
       case "Halted":
         halts.learn(verdict.halt)
         return yield* haltedError(plan.agentId, verdict.halt, "admission")
@@ -114,7 +123,7 @@ export const make = Effect.gen(function* () {
         return yield* looping(plan, "count", verdict.loop.count, verdict.loop.maxCalls, verdict.loop.windowSeconds)
       case "Short":
         // With the cost module off a stored cap refuses nothing; the refused ticket is then no ticket.
-        if (!settings.enableCost) return { ...admitted, failOpen: true }
+        if (!settings.enableCost && approval === undefined) return { ...admitted, failOpen: true }
         return yield* new BudgetExceeded({
           agentId: plan.agentId,
           sessionId: plan.sessionId,
@@ -122,6 +131,7 @@ export const make = Effect.gen(function* () {
           ...verdict.short
         })
       case "Admitted": {
+        if (approval !== undefined) yield* gates.used(plan, admitted.ticket, approval)
         if (verdict.loop !== null) {
           yield* evidence.looped(plan, admitted.ticket, verdict.loop)
           yield* Effect.logWarning("loop.detected", {
@@ -146,27 +156,10 @@ export const make = Effect.gen(function* () {
       : window.count(agentId, sessionId, target.name.toLowerCase(), policy.windowSeconds)
   }
 
-  const requestOf = (plan: CallPlan, ticket: TicketId, lineage: Lineage, hold: Hold): Admission => ({
-    ticket,
-    root: lineage.root,
-    agentId: plan.agentId,
-    sessionId: plan.sessionId,
-    tool: plan.target.kind === "llm" || !settings.enableLoop ? null : plan.target.name.toLowerCase(),
-    signature: plan.signature,
-    hold,
-    leaseMs,
-    facts: {
-      kind: plan.target.kind,
-      name: plan.target.name,
-      model: plan.target.kind === "llm" ? plan.target.model : null,
-      inputHash: plan.inputHash
-    }
-  })
-
   const pass = Effect.fnUntraced(function* (plan: CallPlan, options: CallOptions, ticket: TicketId, restore: Restore) {
     const { agentId, target } = plan
     const clock = yield* Clock.Clock
-    const began = clock.monotonicTimeNanosUnsafe()
+    let began = clock.monotonicTimeNanosUnsafe()
     const { trouble } = yield* restore(stand(agentId, "governed call")) // room 1
     const lineage = lineages.known(agentId)
     const outOfScope = scope.room(agentId, lineage.path, target) // room 2
@@ -174,12 +167,17 @@ export const make = Effect.gen(function* () {
     const cannotSign = identity.refusal(agentId)
     if (cannotSign !== null) return yield* cannotSign
     if (contracts.covers(trouble === null ? lineage.path : null, target)) {
-      const approved = () => Effect.succeed(needsApproval(policies, lineage, target.name))
+      const approved = () => Effect.succeed(gates.isNeeded(plan, options, lineage))
       yield* restore(contracts.before({ plan, options, lineage, trouble, approved, began })) // room 3
     }
     const hold: Hold = yield* cost.hold(questionOf(plan, options)) // room 4
-    if (target.kind === "tool" && needsApproval(policies, lineage, target.name)) {
-      return yield* new ApprovalPending({ agentId, tool: target.name, requestId: null }) // room 5
+    let approval: UsedApproval | undefined
+    if (gates.isNeeded(plan, options, lineage)) {
+      approval = yield* restore(gates.pass(plan, options, lineage)) // room 5
+      // Hours may have passed: the scope may be another, and the deadline of the store begins now.
+      const since = scope.room(agentId, lineage.path, target)
+      if (since !== undefined) return yield* since
+      began = clock.monotonicTimeNanosUnsafe()
     }
 
     // Room 6. The attempt joins the group commit while admission is on its way; only `audit: "required"` waits for it.
@@ -189,19 +187,21 @@ export const make = Effect.gen(function* () {
     const admitted: Admitted = { plan, ticket, lineage, heldUsd, heldTokens, failOpen: false }
     if (!required) yield* Effect.forkIn(evidence.attempt(plan, ticket), services, { startImmediately: true })
     // A store that has just not placed the agent is not asked again; and nobody knows whose caps to hold on.
-    if (trouble !== null) return yield* withoutStore(admitted, trouble)
+    // What a person has approved runs once, and without the store nobody can tell: then it does not run (BEY-02).
+    const noStore = (error: StoreError) => (approval === undefined ? withoutStore(admitted, error) : Effect.fail(error))
+    if (trouble !== null) return yield* noStore(trouble)
     // One deadline for the whole call: what the halts took is gone (U-12).
     const left = deadlineNs - (clock.monotonicTimeNanosUnsafe() - began)
-    if (left <= 0n) return yield* withoutStore(admitted, tooLate())
+    if (left <= 0n) return yield* noStore(tooLate())
     // From here on money may be held: whoever leaves without a running call gives it back.
     const admitting = policies
       .stored(lineage.path)
-      .pipe(Effect.andThen(() => admission.admit(requestOf(plan, ticket, lineage, hold))))
+      .pipe(Effect.andThen(() => admission.admit(admissionOf(settings, plan, ticket, lineage, hold, approval))))
     const passed = yield* restore(within(admitting, Duration.nanos(left), tooLate)).pipe(
       Effect.onError((cause) => (isUnknown(cause) ? giveBack(admitted) : Effect.void)),
       Effect.tap(() => countLocally(plan)),
-      Effect.flatMap((verdict) => answer(plan, admitted, verdict)),
-      Effect.catchTag("StoreError", (error) => withoutStore(admitted, error))
+      Effect.flatMap((verdict) => answer(plan, admitted, verdict, approval)),
+      Effect.catchTag("StoreError", noStore)
     )
     if (required) yield* Effect.onError(restore(evidence.requireAttempt(plan, ticket)), () => giveBack(passed))
     return passed
@@ -218,14 +218,14 @@ export const make = Effect.gen(function* () {
     if (admission.now === undefined || lineage === undefined || policies.pending()) return undefined
     if ("model" in options || options.maxUsd !== undefined) return undefined
     if (!halts.clear(lineage.path, clock.monotonicTimeNanosUnsafe())) return undefined
-    if (scope.room(agentId, lineage.path, target) !== undefined || needsApproval(policies, lineage, target.name))
+    if (scope.room(agentId, lineage.path, target) !== undefined || gates.isNeeded(plan, options, lineage))
       return undefined
     if (contracts.covers(lineage.path, target)) return undefined
     if (policies.get(agentId, "audit")?.policy.mode === "required" || identity.refusal(agentId) !== null)
       return undefined
     const nowMs = clock.currentTimeMillisUnsafe()
     if (!evidence.attemptNow(plan, ticket, nowMs)) return undefined
-    const verdict = admission.now.admit(requestOf(plan, ticket, lineage, nothingHeld), nowMs)
+    const verdict = admission.now.admit(admissionOf(settings, plan, ticket, lineage, nothingHeld), nowMs)
     if (verdict._tag !== "Admitted" || verdict.loop !== null || repeats(plan, verdict.recent) !== undefined)
       return undefined
     return { plan, ticket, lineage, heldUsd: verdict.heldUsd, heldTokens: verdict.heldTokens, failOpen: false }
@@ -247,9 +247,3 @@ const isUnknown = (cause: Cause.Cause<StoreError>) =>
   Option.getOrElse(Cause.findErrorOption(cause), tooLate).problem === "deadline"
 
 const nothingHeld = { _tag: "Exact", usd: zeroUsd, tokens: 0n } satisfies Hold
-
-/** An agent that delegated cannot be got around: a tool that it needs approval for needs it below as well. */
-const needsApproval = (policies: Policies["Service"], lineage: Lineage, tool: string) =>
-  lineage.path.some(
-    (agent) => policies.get(agent, "gate")?.policy.requireApproval.some((pattern) => matches(pattern, tool)) ?? false
-  )

@@ -74,7 +74,9 @@ export const make = Effect.gen(function* () {
           name: facts.name,
           charged: formatUsd(ticket.heldUsd).slice(1),
           tokens: `${ticket.heldTokens}`,
-          openedAtMs: ticket.openedAtMs
+          openedAtMs: ticket.openedAtMs,
+          // Nobody knows whether the approved act was done: it is never tried again by itself (T-07).
+          ...(facts.approval === undefined ? {} : { approval: facts.approval, approvedAct: "outcome unknown" })
         }
       })
     )

@@ -8,12 +8,13 @@ import { NanoUsd } from "../schema/Money.ts"
 import type { PolicyKind } from "../schema/Policy.ts"
 import type { AdmissionStore } from "../services/AdmissionStore.ts"
 import type { CostStore } from "../services/CostStore.ts"
+import type { GateStore } from "../services/GateStore.ts"
 import type { LoopStore } from "../services/LoopStore.ts"
 import { PolicyStore } from "../services/PolicyStore.ts"
 import { PresenceStore } from "../services/PresenceStore.ts"
 
-/** The five stores that share state. A suite needs all of them from one layer. */
-export type Stores = AdmissionStore | CostStore | LoopStore | PolicyStore | PresenceStore
+/** The stores that share state. A suite needs all of them from one layer. */
+export type Stores = AdmissionStore | CostStore | GateStore | LoopStore | PolicyStore | PresenceStore
 
 /**
  * How time passes for the store under test. `test`: `TestClock` is its clock, so hours cost nothing. `database`: its own clock

@@ -294,7 +294,9 @@ describe("governed", () => {
         yield* allow("*")
         const policies = yield* Policies
         yield* policies.register(agentId, "gate", { requireApproval: ["cancel_*"] })
-        const error = yield* Effect.flip(Effect.void.pipe(governed(tool("cancel_reservation"))))
+        const error = yield* Effect.flip(
+          Effect.void.pipe(governed(tool("cancel_reservation", { approval: { wait: false } })))
+        )
         assert.strictEqual(error._tag, "ApprovalPending")
       })
     )

@@ -2,6 +2,7 @@ import { Effect, Layer } from "effect"
 import * as AdmissionStore from "../../src/layers/postgres/AdmissionStore.ts"
 import * as CostStore from "../../src/layers/postgres/CostStore.ts"
 import * as Database from "../../src/layers/postgres/Database.ts"
+import * as GateStore from "../../src/layers/postgres/GateStore.ts"
 import * as LoopStore from "../../src/layers/postgres/LoopStore.ts"
 import * as PolicyStore from "../../src/layers/postgres/PolicyStore.ts"
 import * as PresenceStore from "../../src/layers/postgres/PresenceStore.ts"
@@ -13,6 +14,7 @@ export const storesOver = (deadlineMs = 10_000) =>
   Layer.mergeAll(
     AdmissionStore.layerWith({ deadlineMs }),
     CostStore.layer,
+    GateStore.layer,
     LoopStore.layer,
     PolicyStore.layer,
     PresenceStore.layer,

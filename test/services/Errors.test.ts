@@ -11,7 +11,13 @@ import { ConfigurationError } from "../../src/schema/ConfigurationError.ts"
 import { ContractViolation } from "../../src/schema/Contract.ts"
 import { BudgetCap, BudgetExceeded } from "../../src/schema/Cost.ts"
 import { EgressFailed, EgressRefused } from "../../src/schema/EgressError.ts"
-import { ApprovalPending } from "../../src/schema/Gate.ts"
+import {
+  ApprovalDenied,
+  ApprovalPending,
+  ApprovalTimeout,
+  ApprovalTokenError,
+  TokenVersionTooOldError
+} from "../../src/schema/Gate.ts"
 import { isGovernanceError, isHaltError } from "../../src/schema/GovernanceError.ts"
 import { AgentId, ChainId, EventId, OperatorId, SessionId } from "../../src/schema/Ids.ts"
 import { InvalidInput } from "../../src/schema/InvalidInput.ts"
@@ -67,6 +73,13 @@ const governance: ReadonlyArray<Error> = [
     (pattern) => new LoopDetected({ agentId, sessionId, tool: "read", pattern, count: 4, limit: 3, windowSeconds: 60 })
   ),
   new ApprovalPending({ agentId, tool: "refund", requestId: null }),
+  new ApprovalPending({ agentId, tool: "refund", requestId: "r1" }),
+  new ApprovalTimeout({ agentId, tool: "refund", requestId: "r1" }),
+  ...ApprovalDenied.fields.problem.literals.map(
+    (problem) => new ApprovalDenied({ agentId, tool: "refund", requestId: null, problem })
+  ),
+  ...ApprovalTokenError.fields.problem.literals.map((problem) => new ApprovalTokenError({ problem, state: null })),
+  new TokenVersionTooOldError({ acceptedUntil: "2026-07-17T00:00:00.000Z" }),
   new InvalidInput({ field: "usd", problem: "must be positive" }),
   new InvalidAuditEvent({ field: "metadata", problem: "is too large" }),
   new EventIdConflict({

@@ -7,6 +7,7 @@ import { AgentScope } from "../../src/services/AgentScope.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { Contracts } from "../../src/services/Contracts.ts"
 import { Cost } from "../../src/services/Cost.ts"
+import { Gates } from "../../src/services/Gates.ts"
 import * as GovernorModule from "../../src/services/Governor.ts"
 import { Governor, governed, governedStream } from "../../src/services/Governor.ts"
 import { Loop } from "../../src/services/Loop.ts"
@@ -36,8 +37,14 @@ const doors: Record<string, (agent: string) => Effect.Effect<unknown, { readonly
 }
 type All = Governor | AgentScope | Contracts | Cost | Loop | Presence
 
-/** Enforcement that no program enters by itself: rooms of a governed call, and rows that a refusal must be able to write. */
-const inside = new Set(["AgentScope.room", "Cost.hold", "Audit.require", "Audit.requireInTransaction"])
+/**
+ * Enforcement that no program enters by itself: rooms of a governed call, and rows that a refusal must be able to write. What
+ * waits for an approval is ended by a halt while it waits: test/gates shows it.
+ */
+const inside = new Set([
+  ...["AgentScope.room", "Cost.hold", "Audit.require", "Audit.requireInTransaction"],
+  ...["Gates.waitFor", "Gates.approvedFor"]
+])
 
 /** Services that enforce nothing themselves: stores, knowledge, and the parts of the pipeline behind `Governor`. */
 const parts = new Set([
@@ -51,6 +58,10 @@ const parts = new Set([
     "ContractRoom",
     "CostStore",
     "Evidence",
+    "GateDecisions",
+    "GateRequests",
+    "GateRoom",
+    "GateStore",
     "Halts",
     "HaltWriter",
     "Identity",
@@ -80,6 +91,7 @@ const services = Effect.gen(function* () {
     Presence: yield* Presence,
     Audit: yield* Audit,
     AgentKeys: yield* AgentKeys,
+    Gates: yield* Gates,
     Prompts: yield* Prompts
   }
 })

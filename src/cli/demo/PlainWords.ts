@@ -20,6 +20,10 @@ export const inPlainWords = (refusal: Refusal): string => {
       return `The same call with the same answer, ${refusal.count} times in a row: ${refusal.limit} are allowed.`
     case "ApprovalPending":
       return "A person has to approve this first. Until then it does not run."
+    case "ApprovalTimeout":
+      return "Nobody approved it in time."
+    case "ApprovalDenied":
+      return refusal.problem === "denied" ? "A person said no." : `Not approved: ${refusal.message}.`
     case "AgentHaltedError":
       return `Stopped by ${refusal.haltedBy}: ${refusal.reason}`
     case "ContractViolation":

@@ -104,8 +104,14 @@ type Judged = Exclude<Refusal, StoreError | AgentKeyUnusable | ContractViolation
 
 const verdictOf = (refusal: Judged | undefined): Pick<ReplayedCall, "verdict" | "reason"> => {
   if (refusal === undefined) return { verdict: "allowed" }
-  const reason = refusal._tag === "ApprovalPending" ? `${refusal.tool} would wait for approval` : refusal.message
-  return { verdict: refusal._tag, reason }
+  switch (refusal._tag) {
+    case "ApprovalPending":
+    case "ApprovalTimeout":
+    case "ApprovalDenied":
+      return { verdict: "ApprovalPending", reason: `${refusal.tool} would wait for approval` }
+    default:
+      return { verdict: refusal._tag, reason: refusal.message }
+  }
 }
 
 const put = <K extends PolicyKind>(policies: Policies["Service"], agentId: AgentId, kind: K, body: Schema.Json) =>

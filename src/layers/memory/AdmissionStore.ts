@@ -6,6 +6,7 @@ import { type Counter, capStates, hold, holding, isNothing, nothing } from "../.
 import type { LoopStep } from "../../schema/Loop.ts"
 import { StoreError } from "../../schema/StoreError.ts"
 import { AdmissionStore } from "../../services/AdmissionStore.ts"
+import { unapproved, usable, useUp } from "./GateUse.ts"
 import { countCall } from "./LoopWindow.ts"
 import {
   type AgentState,
@@ -71,7 +72,12 @@ const admit = (state: MemoryStateData, request: Admission, nowMs: number): Verdi
   }
   // A foreign root would be charged and locked in place of the real one.
   if (agent.root.id !== request.root) return refusal("admission", "admit", "refused", "the agent has another root")
-  return decide(state, agent, request, nowMs)
+  if (request.approval === undefined) return decide(state, agent, request, nowMs)
+  const approval = usable(state, request.approval, request.agentId, nowMs)
+  if (approval === undefined) return unapproved
+  const verdict = decide(state, agent, request, nowMs)
+  useUp(approval, request.ticket, verdict)
+  return verdict
 }
 
 const decide = (state: MemoryStateData, agent: AgentState, request: Admission, nowMs: number): Verdict => {

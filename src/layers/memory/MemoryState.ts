@@ -5,6 +5,7 @@
 import { Context, DateTime, Effect, Layer } from "effect"
 import type { Admission, Verdict } from "../../schema/Call.ts"
 import { type Amount, type Counter, emptyCounter, idle, type Limit } from "../../schema/Counters.ts"
+import type { Gate, GateRequestId, GateVote } from "../../schema/GateRequest.ts"
 import type { AgentId, OperatorId, SessionId, TicketId } from "../../schema/Ids.ts"
 import type { LoopPolicy, LoopStep } from "../../schema/Loop.ts"
 import { NanoUsd, zeroUsd } from "../../schema/Money.ts"
@@ -103,6 +104,14 @@ export interface MemoryStateData {
   /** The closed tickets in the order in which they were first closed. */
   readonly closedOrder: Fifo.Fifo<Ticket>
   readonly tracked: BoundedMap.BoundedMap<string, true>
+  /** In order of making. */
+  readonly gates: Map<GateRequestId, GateRow>
+  readonly deployment: string
+}
+
+export interface GateRow {
+  gate: Gate
+  votes: ReadonlyArray<GateVote>
 }
 
 export class MemoryState extends Context.Service<MemoryState, MemoryStateData>()(
@@ -120,7 +129,9 @@ export const make = (limits: Partial<MemoryLimits> = {}): MemoryStateData => {
     open: new Map(),
     closed: new Map(),
     closedOrder: Fifo.make<Ticket>(),
-    tracked: BoundedMap.make<string, true>(all.settledTickets)
+    tracked: BoundedMap.make<string, true>(all.settledTickets),
+    gates: new Map(),
+    deployment: globalThis.crypto.randomUUID()
   }
 }
 

@@ -1,7 +1,8 @@
-/** Admission, cost, loop, presence and policies as views of one `MemoryState`: one set, never mixed with another backing. Prompts beside them. */
+/** Admission, cost, gates, loop, presence and policies as views of one `MemoryState`: one set, never mixed with another backing. Prompts beside them. */
 import { Layer } from "effect"
 import * as AdmissionStore from "./AdmissionStore.ts"
 import * as CostStore from "./CostStore.ts"
+import * as GateStore from "./GateStore.ts"
 import * as LoopStore from "./LoopStore.ts"
 import * as MemoryState from "./MemoryState.ts"
 import * as PolicyStore from "./PolicyStore.ts"
@@ -12,6 +13,7 @@ import * as PromptStore from "./PromptStore.ts"
 export const layerNoState = Layer.mergeAll(
   AdmissionStore.layer,
   CostStore.layer,
+  GateStore.layer,
   LoopStore.layer,
   PolicyStore.layer,
   PresenceStore.layer,

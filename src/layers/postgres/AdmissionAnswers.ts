@@ -85,6 +85,8 @@ const verdictOf = (
         recent: steps,
         loop: detail === null ? null : decodeLoop(detail)
       }
+    case "Unapproved":
+      return { _tag: "Unapproved" }
     case "Halted":
       return { _tag: "Halted", halt: decodeHalt(detail) }
     case "Looping":

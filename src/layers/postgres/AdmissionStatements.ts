@@ -8,6 +8,8 @@ export const make = (prefix: string) => ({
     FROM ${prefix}governance_admit($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)`,
   admitOne: `SELECT verdict, day, held_usd, held_tokens, detail, recent_signatures, recent_results
     FROM ${prefix}governance_admit_one($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
+  admitApproved: `SELECT verdict, day, held_usd, held_tokens, detail, recent_signatures, recent_results
+    FROM ${prefix}governance_admit_approved($12,$13,$14,$1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
   settle: `SELECT outcomes, charged_usd, charged_tokens FROM ${prefix}governance_settle($1,$2,$3,$4,$5,$6,$7)`,
   settleOne: `SELECT outcome, charged_usd, charged_tokens FROM ${prefix}governance_settle_one($1,$2,$3,$4,$5,$6,$7)`,
   renew: `SELECT ${prefix}governance_renew($1,$2,$3)`,
@@ -65,6 +67,14 @@ export const admitOneParameters = ({
   BigInt(Math.max(0, Math.round(leaseMs))),
   facts.model === null ? null : storable(facts.model),
   JSON.stringify(facts)
+]
+
+/** `governance_admit_one`'s parameters, then the approval that is used up. */
+export const admitApprovedParameters = (request: Admission): ReadonlyArray<unknown> => [
+  ...admitOneParameters(request),
+  request.approval?.requestId ?? null,
+  request.approval?.mac ?? null,
+  request.approval?.actionHash ?? null
 ]
 
 export interface Settling {

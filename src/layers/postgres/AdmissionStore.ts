@@ -1,5 +1,6 @@
 import { Effect, Layer, Schedule, Schema } from "effect"
 import type { Admission, CallFacts, ExpiredTicket, Settled } from "../../schema/Call.ts"
+import { GateRequestId } from "../../schema/GateRequest.ts"
 import { AgentId, SessionId, TicketId } from "../../schema/Ids.ts"
 import { NanoUsd } from "../../schema/Money.ts"
 import { StoreError } from "../../schema/StoreError.ts"
@@ -72,6 +73,25 @@ export const make = Effect.fnUntraced(function* (options: AdmissionStoreOptions 
     }
   })
 
+  // One statement each: a grant is used up with its own ticket. Rare, since a person stands before each of them.
+  const approving = yield* Batcher.make<Admission, Answers.Answer>({
+    operation: "admit",
+    deadlineMs,
+    keyOf: ({ ticket }) => ticket,
+    send: (_, requests) =>
+      hot.use((connection) =>
+        Effect.forEach(requests, (request) =>
+          Effect.map(connection.queryValues(statements.admitApproved, Sql.admitApprovedParameters(request)), ([row]) =>
+            Answers.answerOf(row)
+          )
+        )
+      ),
+    // The call never starts, so its hold is given back; the approval stays used, since nobody can tell from outside (T-07).
+    onAbandoned: (root, { ticket }, answer) => {
+      if (answer === undefined || answer._tag === "Admitted") giveBack(root, ticket)
+    }
+  })
+
   const ask = (operation: string, text: string, params: ReadonlyArray<unknown>) =>
     bounded(
       Effect.mapError(sql.unsafe(text, params).values, toStoreError("AdmissionStore", operation)),
@@ -82,7 +102,8 @@ export const make = Effect.fnUntraced(function* (options: AdmissionStoreOptions 
   return AdmissionStore.of({
     admit: (request) => {
       if (!isStorable(request)) return refused("admit")
-      return Effect.flatMap(admitting.submit(request.root, request), (answer) =>
+      const lane = request.approval === undefined ? admitting : approving
+      return Effect.flatMap(lane.submit(request.root, request), (answer) =>
         answer._tag === "Foreign" ? refused("admit") : Effect.succeed(answer)
       )
     },
@@ -126,7 +147,8 @@ const Facts = Schema.fromJsonString(
     kind: Schema.Literals(["tool", "api", "llm"]),
     name: Schema.String,
     model: Schema.NullOr(Schema.String),
-    inputHash: Schema.NullOr(Schema.String)
+    inputHash: Schema.NullOr(Schema.String),
+    approval: Schema.optionalKey(GateRequestId)
   })
 )
 const decodeFacts: (text: unknown) => CallFacts = Schema.decodeUnknownSync(Facts)

@@ -1,0 +1,48 @@
+import { matches } from "./AgentScope.ts"
+import type { OperatorId } from "./Ids.ts"
+import type { GatePolicy } from "./Policy.ts"
+import { isSamePerson } from "./SamePerson.ts"
+
+/** What must come together before an action may run. */
+export interface GateDemand {
+  readonly quorum: number
+  /** Whoever decides MUST stand in each of these lists (V8-06). */
+  readonly reviewers: ReadonlyArray<ReadonlyArray<string>>
+  readonly expiresAfterSeconds: number
+}
+
+/** OQ-22. */
+export const defaultExpirySeconds = 600
+
+/**
+ * What the gate policies of an agent and those above it ask for together: the strictest of each. Policies that name the
+ * action count; where none does (a request of a program's own), all of them do.
+ */
+export const demandOf = (policies: ReadonlyArray<GatePolicy>, kind: string): GateDemand => {
+  const named = policies.filter((policy) => asksFor(policy, kind))
+  const counted = named.length > 0 ? named : policies
+  return {
+    quorum: Math.max(1, ...counted.map(({ quorum }) => quorum ?? 1)),
+    reviewers: counted.flatMap(({ reviewers }) => (reviewers === undefined ? [] : [reviewers])),
+    expiresAfterSeconds:
+      counted.length === 0
+        ? defaultExpirySeconds
+        : Math.min(...counted.map(({ expiresAfter }) => expiresAfter ?? defaultExpirySeconds))
+  }
+}
+
+export const asksFor = (policy: GatePolicy, kind: string): boolean =>
+  policy.requireApproval.some((pattern) => matches(pattern, kind))
+
+/** By exact id: here a look-alike must not get in. */
+export const isReviewer = (demand: GateDemand, person: OperatorId): boolean =>
+  demand.reviewers.every((list) => list.includes(person))
+
+/** The distinct people among them who may decide now: one person counts once, whoever was taken off the list not at all (T-17). */
+export const eligible = (demand: GateDemand, people: ReadonlyArray<OperatorId>): ReadonlyArray<OperatorId> => {
+  const counted: Array<OperatorId> = []
+  for (const person of people) {
+    if (isReviewer(demand, person) && !counted.some((other) => isSamePerson(other, person))) counted.push(person)
+  }
+  return counted
+}

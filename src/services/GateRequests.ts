@@ -1,0 +1,204 @@
+import { Context, Duration, Effect, Latch, Layer, Option, Random, Result, Stream } from "effect"
+import type { ActionPayload } from "../schema/ActionHash.ts"
+import { demandOf } from "../schema/GateDemand.ts"
+import { eventOfGate, type Gate, GateRequestId, type GateState } from "../schema/GateRequest.ts"
+import type { AgentId, SessionId } from "../schema/Ids.ts"
+import { isoOf } from "../schema/Instant.ts"
+import type { AgentHaltedError, Lineage } from "../schema/Presence.ts"
+import { StoreError } from "../schema/StoreError.ts"
+import { Audit } from "./Audit.ts"
+import { within } from "./Deadline.ts"
+import * as GateKeys from "./GateKeys.ts"
+import { type GateOpened, GateStore, type GateView } from "./GateStore.ts"
+import { demandNow, type Standing, standingOf } from "./GateVerdict.ts"
+import { Halts, haltedError } from "./Halts.ts"
+import { Policies } from "./Policies.ts"
+import { Settings } from "./Settings.ts"
+import { Signal } from "./Signal.ts"
+import { StoreTransaction } from "./StoreTransaction.ts"
+
+/** An action that a person is to decide about. */
+export interface Wish {
+  readonly agentId: AgentId
+  readonly sessionId: SessionId | null
+  readonly lineage: Lineage
+  readonly kind: string
+  readonly payload: ActionPayload
+  readonly callKey: string | undefined
+}
+
+/** The life of a request on the agent's side: asked for, waited for, judged. Holds nothing while it waits. */
+export class GateRequests extends Context.Service<
+  GateRequests,
+  {
+    /** Finds the agent's request for that action, or makes it together with its audit row. */
+    readonly ask: (wish: Wish) => Effect.Effect<GateOpened, StoreError>
+    readonly matchKeyOf: (wish: Wish) => string
+    /**
+     * Ends when the request is decided, by whatever process, or is over. A signal is only a hint: the store is asked every
+     * 500 ms or so. A store that does not answer is waited for (section 39); a halt ends it (OQ-31).
+     */
+    readonly decided: (
+      requestId: GateRequestId,
+      who: { readonly agentId: AgentId; readonly path: ReadonlyArray<AgentId> }
+    ) => Effect.Effect<Exclude<GateState, "pending">, AgentHaltedError>
+    readonly read: (requestId: GateRequestId) => Effect.Effect<GateView | null, StoreError>
+    /** What the grant of a request is worth now. */
+    readonly judge: (view: GateView) => Effect.Effect<Standing, StoreError>
+    /** Ends a request by time, or early with `withdrawn`, with its audit row. */
+    readonly end: (gate: Gate, why: "expired" | "withdrawn") => Effect.Effect<void, StoreError>
+    readonly tokenOf: (gate: Gate) => Effect.Effect<string | undefined, StoreError>
+    readonly keys: GateKeys.GateKeys
+  }
+>()("effect-governance/services/GateRequests") {}
+
+export const make = Effect.gen(function* () {
+  const store = yield* GateStore
+  const transaction = yield* StoreTransaction
+  const audit = yield* Audit
+  const signal = yield* Signal
+  const policies = yield* Policies
+  const halts = yield* Halts
+  const settings = yield* Settings
+  const keys = yield* GateKeys.make
+  const services = yield* Effect.scope
+  const actBound = Duration.times(settings.enforcementDeadline, 5)
+  const asked = <A>(operation: string, self: Effect.Effect<A, StoreError>) =>
+    within(self, settings.enforcementDeadline, late(operation))
+
+  const waiters = new Map<GateRequestId, Set<Latch.Latch>>()
+  const wake = (payload: string) => {
+    const nudged =
+      payload === "resync" ? [...waiters.values()] : [...waiters].filter(([id]) => id === payload).map(([, w]) => w)
+    for (const latches of nudged) for (const latch of latches) latch.openUnsafe()
+  }
+  // One subscription for all that wait, begun by the first of them.
+  const listening = yield* Effect.cached(
+    Effect.forkIn(
+      Stream.runForEach(signal.changes("gates"), (payload) => Effect.sync(() => wake(payload))),
+      services
+    )
+  )
+
+  const matchKeyOf = ({ agentId, callKey, kind, payload, sessionId }: Wish) => {
+    const action = keys.actionHash(kind, agentId, payload.bound)
+    return keys.hashHex(`${callKey === undefined ? `session\n${sessionId ?? ""}` : `call\n${callKey}`}\n${action}`)
+  }
+
+  const ask = Effect.fnUntraced(function* (wish: Wish) {
+    const { agentId, kind, lineage, payload, sessionId } = wish
+    // Who may decide is read from the store when it comes to that: it MUST be there.
+    yield* policies.stored(lineage.path)
+    const demand = demandOf(
+      lineage.path.flatMap((agent) => policies.get(agent, "gate")?.policy ?? []),
+      kind
+    )
+    const actionHash = keys.actionHash(kind, agentId, payload.bound)
+    const opening = {
+      requestId: GateRequestId.make(crypto.randomUUID()),
+      ...{ root: lineage.root, agentId, sessionId, kind, actionHash, payload: payload.stored },
+      keyId: keys.currentKey(),
+      quorum: demand.quorum,
+      expiresAfterMs: demand.expiresAfterSeconds * 1000,
+      matchKey: matchKeyOf(wish),
+      maxPending
+    }
+    const opened = yield* within(
+      transaction.run(
+        Effect.tap(store.open(opening), (result) =>
+          result._tag === "Opened" ? record(result.gate, "requested", { approvals: demand.quorum }) : Effect.void
+        )
+      ),
+      actBound,
+      late("open")
+    )
+    if (opened._tag === "Opened") yield* signal.publish("gates", opened.gate.requestId)
+    return opened
+  })
+
+  const record = (gate: Gate, role: "requested" | "expired", facts: Record<string, unknown>) =>
+    audit
+      .requireInTransaction({
+        kind: `approval.${role}`,
+        id: eventOfGate(gate.requestId, role),
+        agentId: gate.agentId,
+        sessionId: gate.sessionId ?? undefined,
+        ...(role === "requested" ? {} : { parentEventId: eventOfGate(gate.requestId, "requested") }),
+        metadata: {
+          request: gate.requestId,
+          action: gate.kind,
+          actionHash: gate.actionHash,
+          expiresAt: isoOf(gate.expiresAtMs),
+          ...(gate.earlier === null ? {} : { earlier: gate.earlier }),
+          ...facts
+        }
+      })
+      .pipe(
+        Effect.catchTag(["InvalidAuditEvent", "EventIdConflict"], (error) =>
+          Effect.fail(StoreError.because({ store: "AuditStore", operation: "require", problem: "integrity" }, error))
+        )
+      )
+
+  const decided: GateRequests["Service"]["decided"] = (requestId, { agentId, path }) => {
+    const halted = Effect.callback<never, AgentHaltedError>((resume) =>
+      Effect.sync(halts.watch(path, (halt) => resume(Effect.fail(haltedError(agentId, halt, "waiting for approval")))))
+    )
+    const polled = Effect.acquireUseRelease(
+      Effect.sync(() => {
+        const latch = Latch.makeUnsafe()
+        const latches = waiters.get(requestId) ?? new Set()
+        waiters.set(requestId, latches.add(latch))
+        return latch
+      }),
+      Effect.fnUntraced(function* (latch) {
+        for (;;) {
+          latch.closeUnsafe()
+          const state = yield* Effect.option(asked("stateOf", store.stateOf(requestId)))
+          if (Option.isSome(state) && state.value !== "pending") return state.value ?? "expired"
+          const pause = yield* Random.nextIntBetween(400, 600)
+          yield* Effect.raceFirst(latch.await, Effect.sleep(pause))
+        }
+      }),
+      (latch) =>
+        Effect.sync(() => {
+          const latches = waiters.get(requestId)
+          latches?.delete(latch)
+          if (latches?.size === 0) waiters.delete(requestId)
+        })
+    )
+    return Effect.andThen(listening, Effect.raceFirst(polled, halted))
+  }
+
+  return GateRequests.of({
+    ask,
+    matchKeyOf,
+    decided,
+    read: (requestId) => asked("read", store.read(requestId)),
+    judge: Effect.fnUntraced(function* (view) {
+      const demand = demandNow(view)
+      if (Result.isFailure(demand)) return yield* demand.failure
+      return standingOf(keys, yield* asked("deploymentId", store.deploymentId), view, demand.success)
+    }),
+    end: (gate, why) =>
+      within(
+        transaction.run(
+          Effect.tap(store.expire(gate.root, gate.requestId, why === "withdrawn"), (ended) =>
+            ended ? record(gate, "expired", { why }) : Effect.void
+          )
+        ),
+        actBound,
+        late("expire")
+      ).pipe(Effect.asVoid),
+    tokenOf: (gate) =>
+      Effect.map(asked("deploymentId", store.deploymentId), (deployment) => keys.tokenOf(gate, deployment)),
+    keys
+  })
+})
+
+export const layer = Layer.effect(GateRequests, make)
+
+/** More of an agent's requests than that do not wait for a person at once (T-12). */
+const maxPending = 100
+
+const late = (operation: string) => () =>
+  StoreError.because({ store: "GateStore", operation, problem: "deadline" }, undefined)

@@ -1,0 +1,45 @@
+import { Effect, Option, Schema } from "effect"
+import type { CallOptions } from "../schema/CallPlan.ts"
+import { unescape } from "../schema/Escape.ts"
+import { ApprovalDenied } from "../schema/Gate.ts"
+import { InvalidInput } from "../schema/InvalidInput.ts"
+import { type JsonValue, snapshot } from "../schema/Json.ts"
+import type { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
+import type { Refusal } from "../schema/Refusal.ts"
+import { Gates } from "./Gates.ts"
+import { Governor } from "./Governor.ts"
+
+/** The call of a tool whose arguments come with each use. */
+export type ApprovedTool = Omit<Extract<CallOptions, { readonly tool: string }>, "input">
+
+/**
+ * Puts a person before a function, whatever the policy says (GAT-04). The function gets the snapshot that was approved, never
+ * the caller's own object (T-06), and where the reviewer changed the arguments, those: then every room is passed again with
+ * them (BEY-10).
+ */
+export const requireApproval =
+  (call: ApprovedTool) =>
+  <A, E, R>(use: (input: JsonValue) => Effect.Effect<A, E, R>) =>
+  (input: unknown): Effect.Effect<A, E | Refusal | ModuleDisabledError, R | Governor | Gates> =>
+    Effect.gen(function* () {
+      const gates = yield* Gates
+      const taken = yield* Effect.mapError(
+        Effect.fromResult(snapshot(input)),
+        (error) => new InvalidInput({ field: "input", problem: error.message })
+      )
+      const run = (value: JsonValue, approval: CallOptions["approval"]) =>
+        Governor.use((governor) => governor.run({ ...call, input: value, approval }, () => use(value)))
+      const asked = { ...call.approval, required: true }
+      return yield* Effect.catchIf(run(taken, asked), isEdited, (denied) =>
+        Effect.flatMap(gates.editedArguments(denied.requestId ?? ""), (edited) =>
+          Option.match(Option.flatMap(edited, decodeJson), {
+            onNone: () => Effect.fail(denied),
+            onSome: (stored) => run(unescape(stored), { ...asked, request: denied.requestId ?? undefined })
+          })
+        )
+      )
+    })
+
+const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Json))
+const isEdited = (error: unknown): error is ApprovalDenied =>
+  error instanceof ApprovalDenied && error.problem === "edited"
