@@ -11,6 +11,7 @@ import { policy } from "./commands/policy.ts"
 import { prompts } from "./commands/prompts.ts"
 import { replay } from "./commands/replay.ts"
 import { resume } from "./commands/resume.ts"
+import { rotateChainKey } from "./commands/rotate-chain-key.ts"
 import { tail } from "./commands/tail.ts"
 import { verify } from "./commands/verify.ts"
 import { tell } from "./Failure.ts"
@@ -23,7 +24,7 @@ export const cli = governance.pipe(
   Command.withSubcommands([
     { group: "Start", commands: [demo, migrate, doctor] },
     { group: "Agents", commands: [agents, halt, resume, budget, policy, prompts] },
-    { group: "Evidence", commands: [verify, tail, emit, replay] }
+    { group: "Evidence", commands: [verify, tail, emit, replay, rotateChainKey] }
   ])
 )
 

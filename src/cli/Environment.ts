@@ -3,12 +3,14 @@ import { Context, Effect, type FileSystem, type Layer, type Stdio } from "effect
 import type { SqlClient } from "effect/sql"
 import type { EmbeddedPostgresError } from "../layers/Embedded.ts"
 import type { MigrationError } from "../layers/postgres/Migrations.ts"
+import type { OtherIdentity } from "../schema/ChainKeyVersion.ts"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { Finding } from "../schema/Finding.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import type { Audit } from "../services/Audit.ts"
 import type { AuditStore } from "../services/AuditStore.ts"
 import type { CostStore } from "../services/CostStore.ts"
+import type { KeyRotation } from "../services/KeyRotation.ts"
 import type { OperatorPolicies } from "../services/OperatorPolicies.ts"
 import type { PolicyStore } from "../services/PolicyStore.ts"
 import type { Presence } from "../services/Presence.ts"
@@ -16,6 +18,7 @@ import type { PresenceStore } from "../services/PresenceStore.ts"
 import type { Prompts } from "../services/Prompts.ts"
 import type { UsageError } from "./CliFailure.ts"
 import { governance, type SharedFlags } from "./Root.ts"
+import type { RotationPlace } from "./RotationPlace.ts"
 import { saidBy } from "./Said.ts"
 
 /** What a command can work with, made from the flags it was given. The live one is `LiveEnvironment`; tests give memory stores. */
@@ -32,6 +35,8 @@ export class Environment extends Context.Service<
     readonly owner: (
       flags: SharedFlags
     ) => Layer.Layer<SqlClient.SqlClient | PgClient.PgClient | RuntimeRole, EnvironmentError, Platform>
+    /** What replaces the secret of the log. */
+    readonly rotation: (flags: SharedFlags) => Layer.Layer<KeyRotation | RotationPlace, EnvironmentError, Platform>
     /** Everything that can be looked at, from the configuration to the disk. Fails when the database does not answer. */
     readonly examine: (flags: SharedFlags) => Effect.Effect<Examination, never, Platform>
   }
@@ -39,7 +44,13 @@ export class Environment extends Context.Service<
 
 export type Stores = CostStore | PolicyStore | PresenceStore
 export type Services = Stores | Audit | AuditStore | Presence | Prompts | OperatorPolicies
-export type EnvironmentError = ConfigurationError | EmbeddedPostgresError | MigrationError | StoreError | UsageError
+export type EnvironmentError =
+  | ConfigurationError
+  | OtherIdentity
+  | EmbeddedPostgresError
+  | MigrationError
+  | StoreError
+  | UsageError
 
 /** Files and standard input: where a connection string may come from. */
 export type Platform = FileSystem.FileSystem | Stdio.Stdio
@@ -76,4 +87,5 @@ const explain = (error: unknown) => Effect.logDebug(`failed: ${saidBy(error) ?? 
 export const withStores = inRoom((environment, flags) => environment.stores(flags))
 export const withServices = inRoom((environment, flags) => environment.services(flags))
 export const withReader = inRoom((environment, flags) => environment.reader(flags))
+export const withRotation = inRoom((environment, flags) => environment.rotation(flags))
 export const withOwner = inRoom((environment, flags) => environment.owner(flags))

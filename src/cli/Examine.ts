@@ -3,6 +3,7 @@ import { SqlClient } from "effect/sql"
 import { defaultDirectory } from "../layers/JsonlFallback.ts"
 import * as AdmissionStore from "../layers/postgres/AdmissionStore.ts"
 import * as AuditStore from "../layers/postgres/AuditStore.ts"
+import * as ChainKeyStore from "../layers/postgres/ChainKeyStore.ts"
 import { examine as examineSchema } from "../layers/postgres/Doctor.ts"
 import { toStoreError } from "../layers/postgres/SqlFailure.ts"
 import * as Finding from "../schema/Finding.ts"
@@ -12,8 +13,10 @@ import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
 import * as Evidence from "../services/Evidence.ts"
+import * as KeyFollower from "../services/KeyFollower.ts"
 import * as Settings from "../services/Settings.ts"
 import * as Sweep from "../services/Sweep.ts"
+import { chainKeyFindings } from "./ChainKeyFindings.ts"
 import { counted } from "./CliFailure.ts"
 import type { EnvironmentError, Examination } from "./Environment.ts"
 import * as Place from "./Place.ts"
@@ -30,6 +33,7 @@ export const examine = Effect.fnUntraced(function* (flags: SharedFlags) {
     const place = yield* Place.Place
     yield* add(...secretFindings(place))
     yield* add(...(yield* Effect.provide(inDatabase(place), Place.appClient(place), { local: true })))
+    yield* add(...(yield* chainKeyFindings))
     yield* add(yield* orphans(place))
   })
   // A schema that cannot be brought to this version is looked at as it is: that is what one asks the doctor about.
@@ -156,8 +160,9 @@ const sweepLayer = (place: Place.Place["Service"], secret: Redacted.Redacted<str
   Sweep.layerOnDemand.pipe(
     Layer.provide(Evidence.layer),
     Layer.provide(Audit.layerWith()),
-    Layer.provide([AdmissionStore.layer, AuditStore.layer, AuditFallback.layerMemory]),
-    Layer.provide(ChainKeys.layer({ secret, ephemeralAllowed: false })),
+    Layer.provide(KeyFollower.layerOnce),
+    Layer.provide([AdmissionStore.layer, AuditStore.layer, ChainKeyStore.layer, AuditFallback.layerMemory]),
+    Layer.provide(ChainKeys.layer({ secret, historic: place.otherSecrets, ephemeralAllowed: false })),
     Layer.provide(Place.database(place))
   )
 

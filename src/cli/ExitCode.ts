@@ -39,6 +39,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   NothingToDo: negative,
   PolicyNotRegistered: negative,
   PromptNotFound: negative,
+  RotationRefused: negative,
   ScopeViolation: negative,
   Tampered: negative,
   TokenVersionTooOldError: negative,

@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import { layerHaltWriter } from "../layers/Postgres.ts"
 import * as AuditStore from "../layers/postgres/AuditStore.ts"
+import * as ChainKeyStore from "../layers/postgres/ChainKeyStore.ts"
 import * as CostStore from "../layers/postgres/CostStore.ts"
 import * as PolicyStore from "../layers/postgres/PolicyStore.ts"
 import * as PresenceStore from "../layers/postgres/PresenceStore.ts"
@@ -10,17 +11,19 @@ import { toStoreError } from "../layers/postgres/SqlFailure.ts"
 import * as StoreTransaction from "../layers/postgres/StoreTransaction.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
-import * as ChainKeys from "../services/ChainKeys.ts"
 import * as Halts from "../services/Halts.ts"
+import * as KeyFollower from "../services/KeyFollower.ts"
+import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Lineages from "../services/Lineages.ts"
 import * as OperatorPolicies from "../services/OperatorPolicies.ts"
 import * as Presence from "../services/Presence.ts"
 import * as Prompts from "../services/Prompts.ts"
-import * as Settings from "../services/Settings.ts"
 import * as SubjectKeys from "../services/SubjectKeys.ts"
+import { readingKeys, settings, writingKeys } from "./ChainKeyLayers.ts"
 import { Environment, RuntimeRole } from "./Environment.ts"
 import { examine } from "./Examine.ts"
 import * as Place from "./Place.ts"
+import * as RotationPlace from "./RotationPlace.ts"
 
 /** A command on a real database. A lean wiring of the same services: no sweep, no policies in memory, no prices. */
 export const layer = Layer.succeed(
@@ -36,44 +39,29 @@ export const layer = Layer.succeed(
           Layer.merge(Place.ownerClient(place), Layer.succeed(RuntimeRole, RuntimeRole.of({ name: place.appRole })))
         )
       ).pipe(Layer.provide(Place.layerBare(flags))),
+    rotation: (flags) =>
+      rotation.pipe(Layer.provide(database), Layer.provide(settings), Layer.provide(Place.layer(flags))),
     examine
   })
 )
 
 const database = Layer.unwrap(Effect.map(Place.Place, Place.database))
 
-const settings = Layer.unwrap(
-  Effect.map(Place.Place, ({ appUrl, auditSecret, schema }) =>
-    Settings.layer({ databaseUrl: appUrl, schema, auditSecret: auditSecret ?? undefined })
-  )
-)
-
 const stores = Layer.mergeAll(CostStore.layer, PolicyStore.layer, PresenceStore.layer)
 
-/** The secret when there is one; else a key that fits no row, so that what needs a secret counts as not judged. */
-const readingKeys = Layer.unwrap(
-  Effect.map(Settings.Settings, ({ auditSecret, historicSecrets }) =>
-    auditSecret === null
-      ? ChainKeys.layerMemory
-      : ChainKeys.layer({ secret: auditSecret, historic: historicSecrets, ephemeralAllowed: false })
-  )
-)
+const log = Layer.merge(AuditStore.layer, ChainKeyStore.layer)
 
-const writingKeys = Layer.unwrap(
-  Effect.map(Settings.Settings, ({ auditSecret, historicSecrets }) =>
-    ChainKeys.layer({ secret: auditSecret, historic: historicSecrets, ephemeralAllowed: false })
-  )
-)
-
-const audit = Audit.layer.pipe(
-  Layer.provideMerge(AuditStore.layer),
-  // What comes from a command line is text: nothing in it can be marked.
-  Layer.provide([AuditFallback.layerMemory, SubjectKeys.layerOff])
-)
+// What comes from a command line is text: nothing in it can be marked.
+const audit = Audit.layer.pipe(Layer.provide([AuditFallback.layerMemory, SubjectKeys.layerOff]))
 
 const prompts = Prompts.layer.pipe(Layer.provide([PromptStore.layer, StoreTransaction.layer]))
 
-const reader = prompts.pipe(Layer.provideMerge(audit), Layer.provide(readingKeys))
+const reader = prompts.pipe(
+  Layer.provideMerge(audit),
+  Layer.provideMerge(KeyFollower.layerReading),
+  Layer.provideMerge(log),
+  Layer.provide(readingKeys)
+)
 
 const haltWriter = Layer.catchTag(layerHaltWriter, "SqlError", (error) =>
   Layer.effectContext(Effect.fail(toStoreError("Database", "connect")(error)))
@@ -82,7 +70,16 @@ const haltWriter = Layer.catchTag(layerHaltWriter, "SqlError", (error) =>
 const services = Layer.mergeAll(Presence.layer, OperatorPolicies.layer, prompts).pipe(
   Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer, haltWriter)),
   Layer.provideMerge(audit),
+  Layer.provide(KeyFollower.layerOnce),
+  Layer.provideMerge(log),
   Layer.provideMerge(stores),
+  Layer.provide(Layer.mergeAll(StoreTransaction.layer, Signal.layer)),
+  Layer.provide(writingKeys)
+)
+
+const rotation = Layer.merge(KeyRotation.layer, RotationPlace.layer).pipe(
+  Layer.provide(KeyFollower.layerOnce),
+  Layer.provideMerge(log),
   Layer.provide(Layer.mergeAll(StoreTransaction.layer, Signal.layer)),
   Layer.provide(writingKeys)
 )

@@ -25,6 +25,10 @@ export class Place extends Context.Service<
     /** Known for the embedded database alone. */
     readonly appRole: string | undefined
     readonly auditSecret: Redacted.Redacted<string> | null
+    /** Secrets of an embedded log that lie beside its data, replaced or about to be current. */
+    readonly otherSecrets: ReadonlyArray<Redacted.Redacted<string>>
+    /** Whether `auditSecret` is the one that lies beside the data, and none that was given. */
+    readonly secretIsKept: boolean
     /** The data directory of an embedded database. */
     readonly dataDir: string | null
   }
@@ -45,6 +49,8 @@ const make = Effect.fnUntraced(function* (flags: SharedFlags) {
       ownerUrl: url,
       appRole: undefined,
       auditSecret: Option.getOrNull(given),
+      otherSecrets: [],
+      secretIsKept: false,
       dataDir: null
     })
   }
@@ -53,7 +59,7 @@ const make = Effect.fnUntraced(function* (flags: SharedFlags) {
   const server = Context.get(yield* Layer.build(embeddedLayer({ dataDir: target.dataDir })), EmbeddedPostgres)
   for (const url of [server.ownerUrl, server.appUrl, server.superUrl]) learn(secrets, Redacted.value(url))
   const kept = yield* keptSecret(server.dataDir)
-  learn(secrets, Redacted.value(kept.secret))
+  for (const secret of [kept.secret, ...kept.others]) learn(secrets, Redacted.value(secret))
   if (kept.made) yield* notice(`Made an audit secret for it, kept in ${kept.path} (only you can read it).`)
   return Place.of({
     schema: flags.schema,
@@ -61,6 +67,8 @@ const make = Effect.fnUntraced(function* (flags: SharedFlags) {
     ownerUrl: server.ownerUrl,
     appRole: APP_ROLE,
     auditSecret: Option.getOrElse(given, () => kept.secret),
+    otherSecrets: kept.others,
+    secretIsKept: Option.isNone(given),
     dataDir: server.dataDir
   })
 })

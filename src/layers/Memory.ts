@@ -1,12 +1,15 @@
 import { Effect, Layer } from "effect"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
+import * as KeyFollower from "../services/KeyFollower.ts"
+import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
 import * as AgentKeyStore from "./memory/AgentKeyStore.ts"
 import * as AuditStore from "./memory/AuditStore.ts"
+import * as ChainKeyStore from "./memory/ChainKeyStore.ts"
 import * as Signal from "./memory/Signal.ts"
 import * as Stores from "./memory/Stores.ts"
 import * as StoreTransaction from "./memory/StoreTransaction.ts"
@@ -29,6 +32,7 @@ export const layerStores = Layer.mergeAll(
   SubjectKeyStore.layer,
   StoreTransaction.layer,
   Signal.layer,
+  ChainKeyStore.layer,
   AuditFallback.layerMemory
 ).pipe(Layer.provideMerge(keys), Layer.provideMerge(Identity.layer))
 
@@ -36,6 +40,7 @@ export const layerStores = Layer.mergeAll(
 export const layer = (options: Settings.GovernanceOptions = {}) =>
   Governance.layer.pipe(
     Layer.provideMerge(Pricing.layerSettings()),
+    Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),
     Layer.provideMerge(layerStores),
     Layer.provideMerge(Settings.layer(options))
   )

@@ -7,6 +7,8 @@ import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
 import * as HaltWriter from "../services/HaltWriter.ts"
+import * as KeyFollower from "../services/KeyFollower.ts"
+import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
 import * as Embedded from "./Embedded.ts"
@@ -18,6 +20,7 @@ import * as JsonlFallback from "./JsonlFallback.ts"
 import * as AdmissionStore from "./postgres/AdmissionStore.ts"
 import * as AgentKeyStore from "./postgres/AgentKeyStore.ts"
 import * as AuditStore from "./postgres/AuditStore.ts"
+import * as ChainKeyStore from "./postgres/ChainKeyStore.ts"
 import * as CostStore from "./postgres/CostStore.ts"
 import * as Database from "./postgres/Database.ts"
 import * as GateStore from "./postgres/GateStore.ts"
@@ -95,6 +98,7 @@ export const layerStores = Layer.mergeAll(
   SubjectKeyStore.layer,
   StoreTransaction.layer,
   Signal.layer,
+  ChainKeyStore.layer,
   fallback
 ).pipe(Layer.provideMerge(keys), Layer.provideMerge(Identity.layer))
 
@@ -121,6 +125,7 @@ const privileged = (url: Redacted.Redacted<string>, { pooler, schema }: Governan
 const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
   Governance.layerWith(layerHaltWriter).pipe(
     Layer.provideMerge(Pricing.layerSettings()),
+    Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),
     Layer.provideMerge(layerStores),
     Layer.provideMerge(database),
     Layer.provideMerge(Settings.layer(options))
@@ -146,8 +151,9 @@ export const layerEmbedded = ({
       const owner = PgClient.layer({ url: server.ownerUrl, maxConnections: 1, transformJson: false })
       const target = { appRole: APP_ROLE, ...(options.schema === undefined ? {} : { schema: options.schema }) }
       yield* Effect.scoped(Effect.provide(migrate(target), owner, { local: true }))
-      const { secret } = yield* keptSecret(server.dataDir)
-      return layer({ auditSecret: secret, ...options, databaseUrl: server.appUrl })
+      const { others, secret } = yield* keptSecret(server.dataDir)
+      const historicSecrets = [...others, ...(options.historicSecrets ?? [])]
+      return layer({ auditSecret: secret, ...options, historicSecrets, databaseUrl: server.appUrl })
     })
   ).pipe(Layer.provideMerge(Embedded.layer(dataDir === undefined ? {} : { dataDir })))
 

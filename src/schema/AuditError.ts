@@ -35,15 +35,18 @@ export class ChainIntegrityError extends Schema.TaggedError<ChainIntegrityError>
   chain: Schema.String,
   seq: Schema.Int,
   problem: ChainProblem,
-  column: Schema.optionalKey(Schema.String)
+  column: Schema.optionalKey(Schema.String),
+  reason: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
-    return `${this.chain}, row ${this.seq}: ${sentences[this.problem]}${this.column === undefined ? "" : ` (${this.column})`}`
+    return `${this.chain}, row ${this.seq}: ${sentences[this.problem]}${extra(this.column ?? this.reason)}`
   }
   get recoveryHint() {
     return hints[this.problem] ?? "Run `governance verify` for every break, and compare with a checkpoint or a backup."
   }
 }
+
+const extra = (detail: string | undefined) => (detail === undefined ? "" : ` (${detail})`)
 
 const sentences: Record<ChainProblem, string> = {
   text: "the stored text is no audit envelope",
@@ -54,6 +57,7 @@ const sentences: Record<ChainProblem, string> = {
   hmac: "the row was not written with the key it names",
   signature: "the signature is missing or wrong",
   revokedKey: "the row was signed after its key had been revoked",
+  rotation: "the marker of a key rotation is not borne out by the incoming key",
   head: "the chain does not end where its head says",
   unknownKey: "the key that sealed the row is not here, so it cannot be judged",
   unknownSigner: "the signing key is not known, so the signature cannot be judged"

@@ -41,7 +41,8 @@ export const knownKinds = [
   "audit.clock_skew",
   "audit.agent_key_registered",
   "audit.agent_key_revocation",
-  "identity.revocation_without_chain_event"
+  "identity.revocation_without_chain_event",
+  "audit.chain_key_rotated"
 ] as const
 
 export type KnownKind = (typeof knownKinds)[number]

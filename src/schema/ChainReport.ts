@@ -5,7 +5,8 @@ import { SignatureCounts } from "./SignatureStatus.ts"
  * What is wrong with a row. `text`: the canonical text is no envelope. `column`: a column says something else than the text.
  * `hash`: the text was changed after it was hashed. `gap`, `link`: the row does not follow the one before. `hmac`,
  * `signature`: whoever wrote it had not the key, or a signature was taken away. `revokedKey`: it was signed after its key had
- * been revoked. `head`: the chain ends elsewhere than its head says. `unknownKey`, `unknownSigner`: the key to judge it is not here, which is no evidence of tampering (K-06).
+ * been revoked. `head`: the chain ends elsewhere than its head says. `rotation`: the incoming key does not bear the rotation out.
+ * `unknownKey`, `unknownSigner`: the key to judge it is not here, which is no evidence of tampering (K-06).
  */
 export const ChainProblem = Schema.Literals([
   "text",
@@ -16,6 +17,7 @@ export const ChainProblem = Schema.Literals([
   "hmac",
   "signature",
   "revokedKey",
+  "rotation",
   "head",
   "unknownKey",
   "unknownSigner"
@@ -27,7 +29,11 @@ export const ChainBreak = Schema.Struct({
   chain: Schema.String,
   seq: Schema.Int,
   problem: ChainProblem,
-  column: Schema.optionalKey(Schema.String)
+  column: Schema.optionalKey(Schema.String),
+  /** What is wrong with a rotation marker, in the words of ROT-07. */
+  reason: Schema.optionalKey(Schema.String),
+  /** The key that is missing, where it is not the row's own. */
+  keyId: Schema.optionalKey(Schema.String)
 })
 export type ChainBreak = typeof ChainBreak.Type
 
@@ -58,7 +64,16 @@ export const ChainReport = Schema.Struct({
   /** Rows by what their signatures say (IDN-05); left out where no registry of keys was at hand. */
   signatures: Schema.optionalKey(SignatureCounts),
   /** False when no secret was at hand: columns, hashes and links were checked, authorship was not. */
-  authenticated: Schema.Boolean
+  authenticated: Schema.Boolean,
+  /** Every row was judged under the key that it names, and markers under both of theirs (ROT-09). */
+  rotationAware: Schema.Boolean,
+  /** What was found first, in the words of ROT-07. */
+  firstFailureReason: Schema.NullOr(Schema.String),
+  /** Rows under a key that had been taken out of use ten minutes before, by their own time: a process was left behind (K-03). */
+  late: Schema.Struct({
+    rows: Schema.Int,
+    first: Schema.Array(Schema.Struct({ chain: Schema.String, seq: Schema.Int, keyId: Schema.String }))
+  })
 })
 export type ChainReport = typeof ChainReport.Type
 

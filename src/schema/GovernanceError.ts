@@ -1,6 +1,7 @@
 import type { AgentKeyRefused, AgentKeyUnusable } from "./AgentKeyError.ts"
 import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
 import type { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "./AuditError.ts"
+import type { OtherIdentity, RotationRefused } from "./ChainKeyVersion.ts"
 import type { ConfigurationError } from "./ConfigurationError.ts"
 import type { ContractViolation } from "./Contract.ts"
 import type { BudgetExceeded } from "./Cost.ts"
@@ -41,6 +42,8 @@ export type GovernanceError =
   | EgressRefused
   | EgressFailed
   | PromptNotFound
+  | OtherIdentity
+  | RotationRefused
   | StoreError
 
 const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
@@ -68,6 +71,8 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "EgressRefused",
   "EgressFailed",
   "PromptNotFound",
+  "OtherIdentity",
+  "RotationRefused",
   "StoreError"
 ])
 

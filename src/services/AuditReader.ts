@@ -12,12 +12,14 @@ import {
   worst
 } from "../schema/ChainReport.ts"
 import type { ChainHead, ChainRow } from "../schema/Envelope.ts"
-import { ChainId, EventId, SessionId, sessionChain } from "../schema/Ids.ts"
+import { ChainId, EventId, operatorChain, SessionId, sessionChain } from "../schema/Ids.ts"
+import { markerKind } from "../schema/RotationMarker.ts"
 import { type SignatureStatus, type SignatureVerdict, statusOf } from "../schema/SignatureStatus.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { type AuditQuery, AuditStore, type ChainPosition } from "./AuditStore.ts"
 import { tail } from "./AuditTail.ts"
 import { ChainKeys } from "./ChainKeys.ts"
+import * as RotationProof from "./RotationProof.ts"
 import * as SignatureJudge from "./SignatureJudge.ts"
 
 export interface Range {
@@ -30,7 +32,8 @@ export interface Range {
 /** Everything that reads the log: verification, traces, reports and the tail. */
 export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRead: boolean }) {
   const store = yield* AuditStore
-  const { hash, macFor } = yield* ChainKeys
+  const keys = yield* ChainKeys
+  const { hash, macFor } = keys
   /** Opened for each verification: keys are registered and revoked while this process runs. */
   const openJudge = yield* SignatureJudge.make(hash)
 
@@ -39,6 +42,11 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
     macFor,
     signature: SignatureJudge.signatureOf(judge, verdicts)
   })
+
+  const checked = (row: ChainRow, before: Parameters<typeof checkRow>[1], verifier: Verifier) => {
+    const found = checkRow(row, before, verifier)
+    return row.kind === markerKind ? [...found, ...RotationProof.markerBreaks(row, keys)] : found
+  }
 
   /** Every finding of one chain, row by row, then the comparison of its end with the head. */
   const check = (
@@ -61,7 +69,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
         // One effect for a page, unless a row has something to say: an effect for each would cost half as much as its digests.
         const said: Array<Effect.Effect<void, ChainIntegrityError>> = []
         for (const row of rows) {
-          const found = checkRow(row, read.last, verifier)
+          const found = checked(row, read.last, verifier)
           read.last = row
           if (row.seq === head.seq) read.atHead = row
           const effect = visit(row, found, verdicts.get(row))
@@ -147,7 +155,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       const row: ChainRow | undefined = rows.find((one) => one.chain === chain) ?? rows[0]
       if (row === undefined) break
       const verdicts: SignatureJudge.Verdicts = yield* judge?.judge([row]) ?? Effect.succeed(SignatureJudge.noVerdicts)
-      yield* failFirst(row, checkRow(row, undefined, verifierWith(judge, verdicts))) ?? Effect.void
+      yield* failFirst(row, checked(row, undefined, verifierWith(judge, verdicts))) ?? Effect.void
       path.push(recordOf(row))
       chain = row.chain
       next = row.parent ?? undefined
@@ -174,6 +182,9 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
     const signatures = new Map<SignatureStatus, number>()
     const keyIds = new Set<string>()
     const signers = new Set<string>()
+    const late: Array<ChainReport["late"]["first"][number]> = []
+    const retired = RotationProof.retirements(yield* store.find({ chain: operatorChain, kinds: [markerKind] }))
+    let lateRows = 0
     let total = 0
 
     const examine = Effect.fnUntraced(function* (chain: ChainId) {
@@ -181,17 +192,22 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       let rows = 0
       let lastSeq = 0
       let unjudged = 0
+      let reason: string | null = null
       const end = yield* Effect.catchTag(
         check(judge, chain, { fromSeq: 1, toSeq: undefined }, (row, found, verdict) => {
           rows++
           total++
           if (judge !== null) SignatureJudge.count(signatures, statusOf(row, judge.keys, verdict))
           lastSeq = row.seq
+          if (RotationProof.isLate(row, retired) && ++lateRows <= shownLate) {
+            late.push({ chain, seq: row.seq, keyId: row.keyId })
+          }
           for (const one of found) {
+            reason ??= RotationProof.reasonOf(one, row)
             if (isTampering(one)) breaks.push(one)
             else {
               unjudged++
-              if (one.problem === "unknownKey") keyIds.add(row.keyId)
+              if (one.problem === "unknownKey") keyIds.add(one.keyId ?? row.keyId)
               else if (row.signer !== null) signers.add(row.signer)
             }
           }
@@ -201,7 +217,11 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
         Effect.die
       )
       if (Option.isSome(end)) breaks.push(end.value)
-      return { breaks, result: { chain, rows, lastSeq, unjudged, verdict: verdictOf(breaks.length, unjudged) } }
+      return {
+        breaks,
+        reason: reason ?? (Option.isSome(end) ? end.value.problem : null),
+        result: { chain, rows, lastSeq, unjudged, verdict: verdictOf(breaks.length, unjudged) }
+      }
     })
 
     const examined = yield* Effect.forEach(chains, examine, { concurrency: atOnce })
@@ -215,7 +235,10 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       unresolvedKeyIds: [...keyIds].sort(),
       unresolvedSigners: [...signers].sort(),
       ...(judge === null ? {} : { signatures: Object.fromEntries(signatures) }),
-      authenticated: macFor !== null
+      authenticated: macFor !== null,
+      rotationAware: true,
+      firstFailureReason: examined.find(({ reason }) => reason !== null)?.reason ?? null,
+      late: { rows: lateRows, first: late }
     } satisfies ChainReport
   })
 
@@ -233,6 +256,7 @@ type Visit = (
 const atOnce = 4
 const headPage = 1_000
 const progressEvery = 10_000
+const shownLate = 100
 
 const chainIdOf = Schema.decodeUnknownOption(ChainId)
 const eventIdOf = Schema.decodeUnknownOption(EventId)

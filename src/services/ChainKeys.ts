@@ -1,12 +1,10 @@
-// The audit log needs synchronous hashing at a few microseconds a row, which only Node's own crypto gives (Effect's Mac is a
-// promise and six times slower).
-import { createHmac, createSecretKey, hash as digest, hkdfSync, type KeyObject, randomBytes } from "node:crypto"
+import { hash as digest, type KeyObject, randomBytes } from "node:crypto"
 import { Context, Effect, Layer, Redacted, Result } from "effect"
-import { Hex } from "effect/encoding"
 import type { Digest, RowKeys } from "../schema/Chain.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
-import { KeyId } from "../schema/Ids.ts"
+import type { KeyId } from "../schema/Ids.ts"
 import { checkSecretStrength } from "../schema/Secret.ts"
+import * as KeyRing from "./KeyRing.ts"
 
 /** The audit secret and those before it, as far as anyone may use them: the secrets themselves never leave this service (K-02, K-12). */
 export class ChainKeys extends Context.Service<
@@ -30,6 +28,8 @@ export class ChainKeys extends Context.Service<
     readonly fingerprint: string
     /** True when the secret was made up at start: what it seals cannot be verified after a restart (CFG-02, DEC-18). */
     readonly ephemeral: boolean
+    /** How a rotation reaches the keys. */
+    readonly ring: KeyRing.KeyRing
   }
 >()("effect-governance/services/ChainKeys") {}
 
@@ -78,36 +78,25 @@ const strong = (setting: string, secret: Redacted.Redacted<string>) =>
   })
 
 const fromBytes = (secret: Uint8Array, historic: ReadonlyArray<Uint8Array>, ephemeral: boolean) => {
-  const own = keyOf(secret)
-  const known = new Map([own, ...historic.map(keyOf)].map((key) => [key.keyId, key]))
-  const deriveKey = (purpose: string) => derive(secret, purpose)
+  const { current, find, keyIds, ring } = KeyRing.make(secret, historic)
+  const deriveKey = (purpose: string) => KeyRing.derive(current().secret, purpose)
   return ChainKeys.of({
-    current: { keyId: own.keyId, hash, mac: own.mac, signer: null },
-    macFor: (keyId) => known.get(keyId)?.mac,
-    keyIds: () => [...known.keys()],
-    macWith: (keyId, purpose) => {
-      const key = known.get(keyId)
-      return key === undefined ? undefined : macUnder(derive(key.secret, purpose))
+    get current() {
+      return current().row
     },
-    hash,
+    macFor: (keyId) => find(keyId)?.row.mac,
+    keyIds,
+    macWith: (keyId, purpose) => {
+      const key = find(keyId)
+      return key === undefined ? undefined : KeyRing.macUnder(KeyRing.derive(key.secret, purpose))
+    },
+    hash: KeyRing.hash,
     deriveKey,
-    macOf: (purpose) => macUnder(deriveKey(purpose)),
-    fingerprint: own.fingerprint,
-    ephemeral
+    macOf: (purpose) => KeyRing.macUnder(deriveKey(purpose)),
+    get fingerprint() {
+      return current().fingerprint
+    },
+    ephemeral,
+    ring
   })
 }
-
-const keyOf = (secret: Uint8Array) => {
-  const fingerprint = Hex.encode(macUnder(derive(secret, "fingerprint"))("effect-governance/fingerprint/v1"))
-  return { secret, fingerprint, keyId: KeyId.make(fingerprint.slice(0, 32)), mac: macUnder(derive(secret, "audit")) }
-}
-
-const derive = (secret: Uint8Array, purpose: string): KeyObject =>
-  createSecretKey(new Uint8Array(hkdfSync("sha256", secret, "", `effect-governance/v1/${purpose}`, 32)))
-
-const hash: Digest = (text) => digest("sha256", text, "buffer")
-
-const macUnder =
-  (key: KeyObject): Digest =>
-  (text) =>
-    createHmac("sha256", key).update(text).digest()

@@ -1,6 +1,6 @@
 import { Context, type Effect, type Stream } from "effect"
 
-export type Topic = "halts" | "gates" | "policies" | "subjects"
+export type Topic = "halts" | "gates" | "policies" | "subjects" | "keys"
 
 /**
  * Makes changes known fast, to this process and to others. A hint, never the truth: it may be lost or come twice, so whoever

@@ -104,6 +104,7 @@ export const memory = Layer.effectContext(
       services: all,
       reader: all,
       owner: () => Layer.effectContext(Effect.fail(none)),
+      rotation: () => Layer.effectContext(Effect.fail(none)),
       examine: () => Effect.succeed({ findings: [], stoppedBy: null })
     })
     return Context.add(services, Environment, environment)

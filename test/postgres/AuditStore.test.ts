@@ -9,6 +9,7 @@ import * as StoreTransactionPg from "../../src/layers/postgres/StoreTransaction.
 import { EventId } from "../../src/schema/Ids.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { ChainKeys } from "../../src/services/ChainKeys.ts"
+import * as KeyRing from "../../src/services/KeyRing.ts"
 import { StoreTransaction } from "../../src/services/StoreTransaction.ts"
 import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
 import { chainNamed, draft, inspect, keys, sealAll } from "./AuditRows.ts"
@@ -25,7 +26,8 @@ const testKeys = Layer.succeed(ChainKeys, {
   },
   macOf: () => keys.mac,
   fingerprint: "0".repeat(64),
-  ephemeral: false
+  ephemeral: false,
+  ring: KeyRing.make(new Uint8Array(32), []).ring
 })
 
 /** A store as one process has it: its own connections, in the runtime role. */

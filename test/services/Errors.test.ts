@@ -6,6 +6,7 @@ import { DateTime, Effect } from "effect"
 import { AgentKeyRefused, AgentKeyUnusable } from "../../src/schema/AgentKeyError.ts"
 import { PolicyNotRegistered, ScopeViolation } from "../../src/schema/AgentScope.ts"
 import { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../../src/schema/AuditError.ts"
+import { OtherIdentity, RotationRefused } from "../../src/schema/ChainKeyVersion.ts"
 import { ChainProblem } from "../../src/schema/ChainReport.ts"
 import { ConfigurationError } from "../../src/schema/ConfigurationError.ts"
 import { ContractViolation } from "../../src/schema/Contract.ts"
@@ -19,7 +20,7 @@ import {
   TokenVersionTooOldError
 } from "../../src/schema/Gate.ts"
 import { isGovernanceError, isHaltError } from "../../src/schema/GovernanceError.ts"
-import { AgentId, ChainId, EventId, OperatorId, SessionId } from "../../src/schema/Ids.ts"
+import { AgentId, ChainId, EventId, KeyId, OperatorId, SessionId } from "../../src/schema/Ids.ts"
 import { InvalidInput } from "../../src/schema/InvalidInput.ts"
 import { InvalidJson } from "../../src/schema/Json.ts"
 import { LoopDetected } from "../../src/schema/Loop.ts"
@@ -100,6 +101,10 @@ const governance: ReadonlyArray<Error> = [
   new EgressRefused({ host: "", rule: "form", range: null }),
   new EgressFailed({ host: "hooks.example", problem: "connection", code: "ECONNREFUSED" }),
   new EgressFailed({ host: "hooks.example", problem: "timeout", code: null }),
+  new OtherIdentity({ keyId: KeyId.make("a".repeat(32)), version: 2, given: KeyId.make("b".repeat(32)) }),
+  ...RotationRefused.fields.problem.literals.map(
+    (problem) => new RotationRefused({ problem, keyId: KeyId.make("a".repeat(32)) })
+  ),
   ...problems.map((problem) => new StoreError({ store: "CostStore", operation: "snapshot", problem }))
 ]
 const halted = new AgentHaltedError({

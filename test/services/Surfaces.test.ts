@@ -68,6 +68,9 @@ const parts = new Set([
     "Lineages"
   ],
   ...[
+    "ChainKeyStore",
+    "KeyFollower",
+    "KeyRotation",
     "LoopStore",
     "LoopWindow",
     "OpenCalls",

@@ -76,6 +76,11 @@ const text = (report: ChainReport, width: number | undefined): string => {
     ...(report.authenticated
       ? []
       : ["Who wrote the rows was not checked: GOVERNANCE_AUDIT_SECRET is not set. Texts, hashes and links were."]),
+    ...(report.late.rows === 0
+      ? []
+      : [
+          `${counted(report.late.rows, "row")} under a key that had been replaced more than ten minutes before: a program was left behind, or somebody still uses the old secret. First: ${terminalText(report.late.first[0]?.chain ?? "")}, row ${report.late.first[0]?.seq}`
+        ]),
     ...report.unresolvedKeyIds.map((id) => `unknown key ${terminalText(id)}`),
     ...report.unresolvedSigners.map((signer) => `unknown signer ${terminalText(signer)}`)
   ]

@@ -1,5 +1,17 @@
 import { randomBytes } from "node:crypto"
-import { closeSync, constants, fstatSync, linkSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { join } from "node:path"
 import { Effect, Option, Redacted } from "effect"
 import { attempt, EmbeddedPostgresError } from "./EmbeddedPostgresError.ts"
@@ -9,6 +21,8 @@ export interface KeptSecret {
   readonly secret: Redacted.Redacted<string>
   readonly path: string
   readonly made: boolean
+  /** Secrets of this log that were replaced, or are about to be current: the registry in the database says which is what. */
+  readonly others: ReadonlyArray<Redacted.Redacted<string>>
 }
 
 /**
@@ -18,8 +32,9 @@ export interface KeptSecret {
  */
 export const keptSecret = Effect.fnUntraced(function* (dataDir: string) {
   const path = join(dataDir, "audit-secret")
+  const others = yield* readOthers(dataDir)
   const found = yield* read(path)
-  if (Option.isSome(found)) return kept(found.value, path, false)
+  if (Option.isSome(found)) return kept(found.value, path, false, others)
   const fresh = `${path}.${randomBytes(8).toString("hex")}`
   const made = yield* attempt("prepare data directory", "directory", path, () => {
     writeFileSync(fresh, `${randomBytes(32).toString("hex")}\n`, { mode: 0o600, flag: "wx" })
@@ -30,13 +45,70 @@ export const keptSecret = Effect.fnUntraced(function* (dataDir: string) {
   })
   const settled = yield* read(path)
   if (Option.isNone(settled)) return yield* unusable(path, "it has gone again")
-  return kept(settled.value, path, made)
+  return kept(settled.value, path, made, others)
 })
 
-const kept = (text: string, path: string, made: boolean): KeptSecret => ({
-  secret: Redacted.make(text, { label: "audit secret" }),
+/** A new secret, of the form that is kept. */
+export const makeSecret = Effect.sync(() => redacted(randomBytes(32).toString("hex")))
+
+/**
+ * Puts a secret beside the data, under the whole id of its key, before a rotation makes it current. From then on every
+ * opener knows it: a rotation that is cut off at any moment leaves nothing unreadable (K-05).
+ */
+export const keepSecret = (dataDir: string, keyId: string, secret: Redacted.Redacted<string>) => {
+  const path = join(dataDir, `audit-secret.${keyId}`)
+  return attempt("prepare data directory", "directory", path, () => {
+    writeDurably(path, secret)
+    flushDirectory(dataDir)
+    return path
+  })
+}
+
+/** Makes a kept secret the one that `audit-secret` holds. The one that was there stays, under the id of its own key. */
+export const promoteSecret = (
+  dataDir: string,
+  current: { readonly keyId: string; readonly secret: Redacted.Redacted<string> },
+  next: Redacted.Redacted<string>
+) =>
+  attempt("prepare data directory", "directory", dataDir, () => {
+    const path = join(dataDir, "audit-secret")
+    writeDurably(join(dataDir, `audit-secret.${current.keyId}`), current.secret)
+    flushDirectory(dataDir)
+    const fresh = `${path}.${randomBytes(8).toString("hex")}`
+    writeFileSync(fresh, `${Redacted.value(next)}\n`, { mode: 0o600, flag: "wx", flush: true })
+    renameSync(fresh, path)
+    flushDirectory(dataDir)
+  })
+
+const writeDurably = (path: string, secret: Redacted.Redacted<string>) => {
+  const fresh = `${path}.${randomBytes(8).toString("hex")}`
+  writeFileSync(fresh, `${Redacted.value(secret)}\n`, { mode: 0o600, flag: "wx", flush: true })
+  linked(fresh, path)
+  rmSync(fresh, { force: true })
+}
+
+const flushDirectory = (path: string) => {
+  const directory = openSync(path, constants.O_RDONLY)
+  fsyncSync(directory)
+  closeSync(directory)
+}
+
+const readOthers = Effect.fnUntraced(function* (dataDir: string) {
+  const names = yield* attempt("prepare data directory", "directory", dataDir, () => readdirSync(dataDir))
+  const found = yield* Effect.forEach(
+    names.filter((name) => /^audit-secret\.[0-9a-f]{32}$/.test(name)).sort(),
+    (name) => read(join(dataDir, name))
+  )
+  return found.flatMap((secret) => Option.toArray(Option.map(secret, redacted)))
+})
+
+const redacted = (text: string) => Redacted.make(text, { label: "audit secret" })
+
+const kept = (text: string, path: string, made: boolean, others: KeptSecret["others"]): KeptSecret => ({
+  secret: redacted(text),
   path,
-  made
+  made,
+  others
 })
 
 const read = Effect.fnUntraced(function* (path: string) {

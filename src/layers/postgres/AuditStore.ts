@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import { genesis, headOf, seal } from "../../schema/Chain.ts"
 import type { AuditDraft } from "../../schema/Envelope.ts"
+import { StoreError } from "../../schema/StoreError.ts"
 import { type AppendResult, AuditStore } from "../../services/AuditStore.ts"
 import { ChainKeys } from "../../services/ChainKeys.ts"
 import { Identity, sealing } from "../../services/Identity.ts"
@@ -29,6 +30,10 @@ export const make = Effect.fnUntraced(function* (options: AuditStoreOptions = {}
 
   const appendInTransaction = Effect.fn("AuditStore.appendInTransaction")(
     function* (draft: AuditDraft) {
+      const problem = chainKeys.ring.held
+      if (problem !== null) {
+        return yield* new StoreError({ store: "AuditStore", operation: "appendInTransaction", problem })
+      }
       if (!(yield* StoreTransaction.isOpen(sql))) {
         return yield* Effect.die(new Error("AuditStore.appendInTransaction outside of StoreTransaction.run"))
       }
@@ -46,7 +51,14 @@ export const make = Effect.fnUntraced(function* (options: AuditStoreOptions = {}
     Effect.catchTag("SqlError", (error) => Effect.fail(toStoreError("AuditStore", "appendInTransaction")(error)))
   )
 
-  return AuditStore.of({ append: writer.append, appendInTransaction, ...AuditReads.make(database) })
+  // Into a log that is sealed with another key, or may be, nothing is written: the events wait in the fallback.
+  const append = (draft: AuditDraft): ReturnType<typeof writer.append> => {
+    const problem = chainKeys.ring.held
+    if (problem === null) return writer.append(draft)
+    return Effect.fail(new StoreError({ store: "AuditStore", operation: "append", problem }))
+  }
+
+  return AuditStore.of({ append, appendInTransaction, ...AuditReads.make(database) })
 })
 
 /** Keep it in a layer above `Database`: the writer drains into a pool that must still be open. */

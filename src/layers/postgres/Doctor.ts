@@ -72,8 +72,8 @@ const triggers = (found: Rows): ReadonlyArray<Finding.Finding> => {
 }
 
 const tablesQuery = `SELECT c.relname::text, c.relpersistence::text,
-    CASE WHEN c.relname IN ('governance_audit_events', 'governance_audit_chain_heads', 'governance_meta', 'governance_migrations',
-           'governance_prompts', 'governance_prompt_versions', 'governance_prompt_activations')
+    CASE WHEN c.relname IN ('governance_audit_events', 'governance_audit_chain_keys', 'governance_audit_chain_heads', 'governance_meta',
+           'governance_migrations', 'governance_prompts', 'governance_prompt_versions', 'governance_prompt_activations')
          THEN concat_ws(' ', CASE WHEN has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END,
            CASE WHEN has_table_privilege(c.oid, 'UPDATE') THEN 'UPDATE' END,
            CASE WHEN has_table_privilege(c.oid, 'DELETE') THEN 'DELETE' END,

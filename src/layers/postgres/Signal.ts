@@ -103,4 +103,4 @@ export const layer = Layer.effect(Signal, make())
 
 export const layerWith = (options: SignalOptions) => Layer.effect(Signal, make(options))
 
-const topics: ReadonlyArray<Topic> = ["halts", "gates", "policies", "subjects"]
+const topics: ReadonlyArray<Topic> = ["halts", "gates", "policies", "subjects", "keys"]

@@ -1,0 +1,99 @@
+import { Effect, Layer, Result } from "effect"
+import { SqlClient } from "effect/sql"
+import * as AuditStore from "../layers/postgres/AuditStore.ts"
+import * as ChainKeyStorePg from "../layers/postgres/ChainKeyStore.ts"
+import { type ChainKeyVersion, OtherIdentity } from "../schema/ChainKeyVersion.ts"
+import * as Finding from "../schema/Finding.ts"
+import type { KeyId } from "../schema/Ids.ts"
+import { fp16 } from "../schema/RotationMarker.ts"
+import { ChainKeyStore } from "../services/ChainKeyStore.ts"
+import { ChainKeys } from "../services/ChainKeys.ts"
+import * as KeyFollower from "../services/KeyFollower.ts"
+import { readingKeys, settings } from "./ChainKeyLayers.ts"
+import { appClient, database, Place } from "./Place.ts"
+
+const check = "chain key"
+
+/** Which key seals the log, whether the secret that is here belongs to it, and whether a rotation was cut off (K-05). */
+export const chainKeyFindings = Effect.gen(function* () {
+  const place = yield* Place
+  const triggers = yield* Effect.provide(protection(place.schema), appClient(place), { local: true })
+  const layer = KeyFollower.layerReading.pipe(
+    Layer.provideMerge(Layer.merge(AuditStore.layer, ChainKeyStorePg.layer)),
+    Layer.provideMerge(readingKeys),
+    Layer.provide(settings),
+    Layer.provide(database(place))
+  )
+  return [...triggers, ...(yield* Effect.provide(compare(place), layer, { local: true }))]
+}).pipe(
+  Effect.orElseSucceed(() => [Finding.warn(check, "could not be read", "Run `governance migrate`, then look again.")])
+)
+
+const compare = Effect.fnUntraced(function* (place: Place["Service"]) {
+  const { current, ring } = yield* ChainKeys
+  const { versions } = yield* (yield* ChainKeyStore).read
+  const latest = versions.at(-1)
+  if (latest === undefined) return [Finding.ok(check, "no program has begun this log yet")]
+  const idOf = (secret: Place["Service"]["otherSecrets"][number]) => Result.getOrNull(ring.learn(secret))
+  const own = place.auditSecret === null ? null : idOf(place.auditSecret)
+  const others = place.otherSecrets.map(idOf)
+  const unused = others.filter((keyId) => !versions.some((version) => version.keyId === keyId)).length
+  const leftover = Finding.warn(
+    check,
+    `${unused} kept beside the data never became current: a rotation was cut off before it was committed`,
+    "Nothing is lost. Run `governance rotate-chain-key` again if a rotation was wanted."
+  )
+  return [standing(place, own, current.keyId, versions, latest), ...(unused === 0 ? [] : [leftover])]
+})
+
+const standing = (
+  place: Place["Service"],
+  own: KeyId | null,
+  inForce: KeyId,
+  versions: ReadonlyArray<ChainKeyVersion>,
+  latest: ChainKeyVersion
+): Finding.Finding => {
+  const name = `${fp16(latest.keyId)}, version ${latest.version}`
+  if (own === null || own === latest.keyId) return Finding.ok(check, `${name}, seals the log`)
+  if (inForce === latest.keyId) {
+    return place.secretIsKept
+      ? Finding.warn(
+          check,
+          `a rotation to ${name}, was committed and cut off: audit-secret still holds the secret before`,
+          "Nothing is lost. Run `governance rotate-chain-key`: it finishes that one and makes no other."
+        )
+      : Finding.warn(
+          check,
+          `${name}, seals the log, and GOVERNANCE_AUDIT_SECRET is another: the current one was found by way of it`,
+          `Set GOVERNANCE_AUDIT_SECRET to the current secret, and GOVERNANCE_CHAIN_KEY_${fp16(own).toUpperCase()} to this one.`
+        )
+  }
+  const before = versions.find(({ keyId }) => keyId === own)
+  if (before !== undefined) {
+    return Finding.fail(
+      check,
+      `the secret here is version ${before.version}; it was replaced by ${name}, which is not here`,
+      "Set GOVERNANCE_AUDIT_SECRET to the new secret and restart the programs that still use this one."
+    )
+  }
+  const other = new OtherIdentity({ keyId: latest.keyId, version: latest.version, given: own })
+  return Finding.fail(check, other.message, other.recoveryHint)
+}
+
+const triggersQuery = `SELECT count(*)::int FROM pg_catalog.pg_trigger t
+  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = $1 AND c.relname = 'governance_audit_chain_keys' AND t.tgenabled = 'A'
+    AND t.tgname IN ('governance_append_only_row', 'governance_append_only_truncate')`
+
+const protection = Effect.fnUntraced(function* (schema: string) {
+  const [row] = yield* SqlClient.SqlClient.use((sql) => sql.unsafe(triggersQuery, [schema]).values)
+  return Number(row?.[0]) === 2
+    ? [Finding.ok("append-only triggers", "the registry of keys is always append-only")]
+    : [
+        Finding.fail(
+          "append-only triggers",
+          "the registry of keys can be changed: a trigger of governance_audit_chain_keys is missing or off",
+          "Restore it from migration 0008, and compare the registry with the markers in chain `operator`."
+        )
+      ]
+})
