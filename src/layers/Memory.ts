@@ -1,15 +1,18 @@
 import { Effect, Layer } from "effect"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
+import * as Checkpoints from "../services/Checkpoints.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
 import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
+import * as CheckpointPlace from "./CheckpointPlace.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
 import * as AgentKeyStore from "./memory/AgentKeyStore.ts"
 import * as AuditStore from "./memory/AuditStore.ts"
 import * as ChainKeyStore from "./memory/ChainKeyStore.ts"
+import * as CheckpointStore from "./memory/CheckpointStore.ts"
 import * as Signal from "./memory/Signal.ts"
 import * as Stores from "./memory/Stores.ts"
 import * as StoreTransaction from "./memory/StoreTransaction.ts"
@@ -28,8 +31,9 @@ const keys = Layer.unwrap(
 export const layerStores = Layer.mergeAll(
   Stores.layer,
   AgentKeyStore.layer,
-  AuditStore.layer,
   SubjectKeyStore.layer,
+  CheckpointStore.layer.pipe(Layer.provideMerge(AuditStore.layer)),
+  CheckpointPlace.layerMemory,
   StoreTransaction.layer,
   Signal.layer,
   ChainKeyStore.layer,
@@ -38,7 +42,8 @@ export const layerStores = Layer.mergeAll(
 
 /** All of governance without a database: for tests, for replay, and for programs that need no proof after a restart. */
 export const layer = (options: Settings.GovernanceOptions = {}) =>
-  Governance.layer.pipe(
+  Checkpoints.layer.pipe(
+    Layer.provideMerge(Governance.layer),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),
     Layer.provideMerge(layerStores),

@@ -6,13 +6,16 @@ import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
+import * as Checkpoints from "../services/Checkpoints.ts"
 import * as HaltWriter from "../services/HaltWriter.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
 import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
+import * as CheckpointPlace from "./CheckpointPlace.ts"
 import * as Embedded from "./Embedded.ts"
 import { APP_ROLE } from "./embedded/ConnectionFile.ts"
+import { keptCheckpoints } from "./embedded/KeptCheckpoints.ts"
 import { keptSecret } from "./embedded/KeptSecret.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
@@ -21,6 +24,7 @@ import * as AdmissionStore from "./postgres/AdmissionStore.ts"
 import * as AgentKeyStore from "./postgres/AgentKeyStore.ts"
 import * as AuditStore from "./postgres/AuditStore.ts"
 import * as ChainKeyStore from "./postgres/ChainKeyStore.ts"
+import * as CheckpointStore from "./postgres/CheckpointStore.ts"
 import * as CostStore from "./postgres/CostStore.ts"
 import * as Database from "./postgres/Database.ts"
 import * as GateStore from "./postgres/GateStore.ts"
@@ -96,6 +100,8 @@ export const layerStores = Layer.mergeAll(
   PromptStore.layer,
   AuditStore.layer,
   SubjectKeyStore.layer,
+  CheckpointStore.layer,
+  CheckpointPlace.layer,
   StoreTransaction.layer,
   Signal.layer,
   ChainKeyStore.layer,
@@ -123,7 +129,8 @@ const privileged = (url: Redacted.Redacted<string>, { pooler, schema }: Governan
   )
 
 const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
-  Governance.layerWith(layerHaltWriter).pipe(
+  Checkpoints.layer.pipe(
+    Layer.provideMerge(Governance.layerWith(layerHaltWriter)),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),
     Layer.provideMerge(layerStores),
@@ -152,8 +159,13 @@ export const layerEmbedded = ({
       const target = { appRole: APP_ROLE, ...(options.schema === undefined ? {} : { schema: options.schema }) }
       yield* Effect.scoped(Effect.provide(migrate(target), owner, { local: true }))
       const { others, secret } = yield* keptSecret(server.dataDir)
-      const historicSecrets = [...others, ...(options.historicSecrets ?? [])]
-      return layer({ auditSecret: secret, ...options, historicSecrets, databaseUrl: server.appUrl })
+      return layer({
+        auditSecret: secret,
+        ...(yield* keptCheckpoints(server.dataDir)),
+        ...options,
+        historicSecrets: [...others, ...(options.historicSecrets ?? [])],
+        databaseUrl: server.appUrl
+      })
     })
   ).pipe(Layer.provideMerge(Embedded.layer(dataDir === undefined ? {} : { dataDir })))
 

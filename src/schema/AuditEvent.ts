@@ -42,7 +42,8 @@ export const knownKinds = [
   "audit.agent_key_registered",
   "audit.agent_key_revocation",
   "identity.revocation_without_chain_event",
-  "audit.chain_key_rotated"
+  "audit.chain_key_rotated",
+  "audit.checkpoint_adopted"
 ] as const
 
 export type KnownKind = (typeof knownKinds)[number]

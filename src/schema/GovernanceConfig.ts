@@ -55,6 +55,16 @@ export interface GovernanceConfig {
   readonly leaseDuration: Duration.Duration
   /** Where events wait when Postgres does not answer; null means a directory of the operating system's (OQ-14). */
   readonly fallbackDir: string | null
+  /** Where the Ed25519 key of checkpoints is: `file://PATH` or `env://NAME`; null: none are made (BEY-04). */
+  readonly checkpointKey: Redacted.Redacted<string> | null
+  /** A file outside the database that checkpoints are appended to. */
+  readonly checkpointFile: string | null
+  /** How often at least, 1 s or more. */
+  readonly checkpointInterval: Duration.Duration
+  /** Where the last checkpoint that was seen is remembered; null means a directory of the user's own. */
+  readonly stateDir: string | null
+  /** What it is remembered under; null: the address of the database. */
+  readonly checkpointPlace: string | null
   /** Audit events per second and agent; null means no limit (V8-12). */
   readonly maxEventsPerSecond: number | null
 
@@ -120,6 +130,11 @@ export const defaults = {
   auditDeadline: Duration.seconds(1),
   leaseDuration: Duration.minutes(1),
   fallbackDir: null,
+  checkpointKey: null,
+  checkpointFile: null,
+  checkpointInterval: Duration.minutes(1),
+  stateDir: null,
+  checkpointPlace: null,
   maxEventsPerSecond: null,
   egress: { trustedHosts: [], allowedHosts: null, allowMetadata: false, ca: [] },
   approvalWebhooks: [],

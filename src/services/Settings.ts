@@ -43,6 +43,10 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
     haltDatabaseUrl: given(secret(options.haltDatabaseUrl), env.haltDatabaseUrl, null),
     auditSecret: given(secret(options.auditSecret), env.auditSecret, null),
     workspaceSalt: given(secret(options.workspaceSalt), env.workspaceSalt, null),
+    checkpointKey: given(secret(options.checkpointKey), env.checkpointKey, null),
+    checkpointFile: given<string | null>(options.checkpointFile, env.checkpointFile, null),
+    checkpointInterval: duration(options.checkpointInterval, defaults.checkpointInterval),
+    stateDir: given<string | null>(options.stateDir, env.stateDir, null),
     historicSecrets: [...(options.historicSecrets ?? []).map((value) => secret(value)!), ...env.chainKeys],
     testMode,
     signingKeys: keyStoreOf(given(options.signingKeys, env.signingKeys, null), testMode),
@@ -74,8 +78,14 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
 
 export const layer = (options: GovernanceOptions = {}) => Layer.effect(Settings, make(options))
 
-type SecretKey = "databaseUrl" | "haltDatabaseUrl" | "auditSecret" | "workspaceSalt"
-type DurationKey = "hotReloadInterval" | "haltCacheTtl" | "enforcementDeadline" | "auditDeadline" | "leaseDuration"
+type SecretKey = "databaseUrl" | "haltDatabaseUrl" | "auditSecret" | "workspaceSalt" | "checkpointKey"
+type DurationKey =
+  | "hotReloadInterval"
+  | "haltCacheTtl"
+  | "enforcementDeadline"
+  | "auditDeadline"
+  | "leaseDuration"
+  | "checkpointInterval"
 type Special =
   | SecretKey
   | DurationKey
@@ -104,6 +114,8 @@ const transformed: ReadonlySet<string> = new Set<Special>([
   "haltDatabaseUrl",
   "auditSecret",
   "workspaceSalt",
+  "checkpointKey",
+  "checkpointInterval",
   "hotReloadInterval",
   "haltCacheTtl",
   "enforcementDeadline",
@@ -183,6 +195,9 @@ const environment = Effect.all({
   haltDatabaseUrl: hidden("GOVERNANCE_HALT_DATABASE_URL"),
   auditSecret: hidden("GOVERNANCE_AUDIT_SECRET"),
   workspaceSalt: hidden("GOVERNANCE_WORKSPACE_SALT"),
+  checkpointKey: hidden("GOVERNANCE_CHECKPOINT_KEY"),
+  checkpointFile: text("GOVERNANCE_CHECKPOINT_FILE"),
+  stateDir: text("GOVERNANCE_STATE_DIR"),
   testMode: flag("GOVERNANCE_TEST_MODE"),
   signingKeys: text("GOVERNANCE_SIGNING_KEYS"),
   signingPolicy,
@@ -216,7 +231,8 @@ const durations: ReadonlyArray<DurationKey> = [
   "haltCacheTtl",
   "enforcementDeadline",
   "auditDeadline",
-  "leaseDuration"
+  "leaseDuration",
+  "checkpointInterval"
 ]
 
 const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: GovernanceOptions) {
@@ -233,6 +249,9 @@ const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: Go
     if (!Duration.isGreaterThan(config[key], Duration.zero) || !Duration.isFinite(config[key])) {
       return yield* wrong(key, 'must be a duration longer than zero, such as "5 seconds"')
     }
+  }
+  if (Duration.isLessThan(config.checkpointInterval, Duration.seconds(1))) {
+    return yield* wrong("checkpointInterval", "must be at least 1 second")
   }
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(config.schema)) {
     return yield* wrong("schema", "must be a plain lower-case Postgres identifier")

@@ -30,8 +30,11 @@ export interface KeptSecret {
  * the same moment, they end with one secret (IDN-08). A file that others could read or write is refused, never replaced: the
  * log may be sealed with it.
  */
-export const keptSecret = Effect.fnUntraced(function* (dataDir: string) {
-  const path = join(dataDir, "audit-secret")
+export const keptSecret = Effect.fnUntraced(function* (
+  dataDir: string,
+  name: "audit-secret" | "checkpoint-key" = "audit-secret"
+) {
+  const path = join(dataDir, name)
   const others = yield* readOthers(dataDir)
   const found = yield* read(path)
   if (Option.isSome(found)) return kept(found.value, path, false, others)

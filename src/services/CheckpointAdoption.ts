@@ -1,0 +1,168 @@
+import { Clock, DateTime, Effect, Option, Result, Schema, Stream } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { Hex } from "effect/encoding"
+import { canonicalize } from "../schema/CanonicalJson.ts"
+import { type Adoption, adoptionText } from "../schema/CheckpointEntry.ts"
+import { OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
+import type { Disagreement } from "../schema/CheckpointVerdict.ts"
+import { emptyLog, finish, type LogState, step } from "../schema/CheckpointWalk.ts"
+import { AgentId, EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
+import { InvalidInput } from "../schema/InvalidInput.ts"
+import { emptyFrontier, rootOfFrontier } from "../schema/Merkle.ts"
+import { formatNote, formatVerifierKey, noteKeyId } from "../schema/SignedNote.ts"
+import { StoreError } from "../schema/StoreError.ts"
+import { sha256 } from "./CheckpointKey.ts"
+import { type CheckpointReader, claimOf } from "./CheckpointReader.ts"
+import type * as CheckpointRound from "./CheckpointRound.ts"
+import type { CheckpointSink } from "./CheckpointSink.ts"
+import * as LeafCheck from "./LeafCheck.ts"
+
+export interface AdoptInput {
+  readonly by: string
+  readonly reason: string
+}
+
+/**
+ * Answers for a restored backup (A-06). What the sinks know and the database lost of the checkpoints themselves is taken back
+ * into it, so that one log goes on and no size is ever signed twice; the rows that are lost are named in a signed statement
+ * and in chain `operator`, and every later verification says so.
+ */
+export const make = Effect.fnUntraced(function* (
+  reader: CheckpointReader,
+  round: ReturnType<typeof CheckpointRound.make>
+) {
+  const { audit, store } = reader
+  const random = yield* SecureRandom.SecureRandom
+
+  const retake = Effect.fnUntraced(function* (sink: CheckpointSink, own: Effect.Success<typeof round.signer>) {
+    const latest = yield* store.latest
+    const roots = new Map<number, string>()
+    const judge = { key: own.key, ...own.crypto }
+    const unreadable = (finding: string) => new RolledBack({ finding })
+    const state = yield* sink.read.pipe(
+      Stream.runFold(
+        (): LogState => emptyLog,
+        (before, entry) => step(before, entry, judge, roots)
+      ),
+      Effect.map(finish),
+      Effect.mapError((error) => unreadable(error.message))
+    )
+    if (state.frontier.size <= (latest?.size ?? 0)) return
+    if (state.problem !== null || state.otherKey) {
+      return yield* unreadable(`${sink.name} is ahead of it, but damaged or signed with another key`)
+    }
+    if (latest !== null && roots.get(latest.size) !== Hex.encode(latest.root)) {
+      return yield* unreadable(
+        `${sink.name} and the database have both gone on. Keep ${sink.name} as evidence in another place: a new one will be made`
+      )
+    }
+    let at = emptyLog
+    yield* Stream.runForEach(sink.read, (entry) =>
+      Effect.gen(function* () {
+        const before = at.frontier
+        at = step(at, entry, judge, new Map(roots))
+        if (entry._tag !== "Checkpoint" || at.frontier.size === before.size || before.size < (latest?.size ?? 0)) return
+        const { frontier } = at
+        yield* store.commit({
+          previous: before.size,
+          frontier,
+          root: rootOfFrontier(frontier, sha256),
+          leaves: entry.leaves
+        })
+        for (const note of entry.notes) yield* store.note(frontier.size, note)
+      })
+    ).pipe(Effect.catchTag("CheckpointSinkError", (error) => Effect.fail(unreadable(error.message))))
+  })
+
+  const record = Effect.fnUntraced(function* (adoption: Adoption) {
+    const { lost, ...facts } = adoption
+    const id = EventId.make(yield* random.uuidV7())
+    yield* audit.append({
+      chain: operatorChain,
+      id,
+      atMs: yield* Clock.currentTimeMillis,
+      agent: machinery,
+      session: null,
+      parent: null,
+      kind: "audit.checkpoint_adopted",
+      model: null,
+      inputHash: null,
+      outputHash: null,
+      metadataText: canonicalize({
+        ...facts,
+        chains: lost.length,
+        lost: lost.slice(0, 100).map(({ after, chain }) => ({ after, chain }))
+      })
+    })
+    return id
+  })
+
+  return Effect.fn("Checkpoints.adopt")(function* (input: AdoptInput) {
+    const by = yield* Effect.mapError(
+      decodeOperator(input.by),
+      () => new InvalidInput({ field: "by", problem: "must have 1 to 256 visible characters" })
+    )
+    if (input.reason.trim() === "" || input.reason.length > 2_000 || !isPlain(input.reason)) {
+      return yield* new InvalidInput({ field: "reason", problem: "must be text of 1 to 2000 characters on one line" })
+    }
+    const own = yield* round.signer
+    for (const { head, sink } of yield* round.heads) {
+      const note = Result.isSuccess(head) ? head.success?.note : undefined
+      const claim = note == null ? undefined : Option.getOrUndefined(claimOf(note))
+      if (claim !== undefined && claim.origin !== own.key.name) {
+        return yield* new OtherIdentity({ finding: `${sink.name} belongs to ${claim.origin}, this is ${own.key.name}` })
+      }
+      yield* retake(sink, own)
+    }
+    const latest = yield* store.latest
+    const size = latest?.size ?? 0
+    const earlier = yield* round.adoptions(own)
+    const { disagreements } = yield* LeafCheck.check(store, audit, reader.databaseLog, size, earlier)
+    const adoption: Adoption = {
+      origin: own.key.name,
+      size,
+      by,
+      reason: input.reason,
+      at: DateTime.formatIso(yield* DateTime.now),
+      lost: lostOf(disagreements)
+    }
+    const root = latest?.root ?? rootOfFrontier(emptyFrontier, sha256)
+    const text = adoptionText(adoption, root)
+    const note = formatNote(text, [
+      {
+        name: own.key.name,
+        keyId: noteKeyId(own.key.name, own.key.publicKey, sha256),
+        signature: own.key.sign(new TextEncoder().encode(text))
+      }
+    ])
+    if (Result.isFailure(note) || note.success.length > 1_000_000) {
+      return yield* StoreError.because(
+        { store: "CheckpointStore", operation: "adopt", problem: "refused" },
+        "too many chains for one statement"
+      )
+    }
+    // The log says it first: an adoption that nobody can read about MUST NOT count.
+    const id = yield* record(adoption)
+    yield* store.adopt(id, size, note.success)
+    yield* reader.memory.keep({
+      origin: own.key.name,
+      size,
+      root: Hex.encode(root),
+      key: formatVerifierKey(own.key, sha256)
+    })
+    const checkpoint = yield* round.run({ anew: true, withinMs: null })
+    return { adoption, checkpoint }
+  })
+})
+
+const machinery = AgentId.make("governance")
+const decodeOperator = Schema.decodeUnknownEffect(OperatorId)
+
+const isPlain = (text: string) => text.isWellFormed() && !/\p{Cc}/u.test(text)
+
+/** What is gone of each chain: everything from the first leaf on that its rows do not bear out. */
+const lostOf = (disagreements: ReadonlyArray<Disagreement>): Adoption["lost"] => {
+  const after = new Map<string, number>()
+  for (const { chain, seq } of disagreements) after.set(chain, Math.min(seq - 1, after.get(chain) ?? seq - 1))
+  return [...after].map(([chain, last]) => ({ chain, after: last }))
+}

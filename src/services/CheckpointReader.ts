@@ -1,0 +1,194 @@
+import { Effect, Option, Result, Stream } from "effect"
+import { Hex } from "effect/encoding"
+import { originOf, parseCheckpoint } from "../schema/Checkpoint.ts"
+import type { LogEntry } from "../schema/CheckpointEntry.ts"
+import { type CheckpointFacts, type CheckpointReport, type LogFacts, verdictOf } from "../schema/CheckpointVerdict.ts"
+import { emptyLog, finish, type LogState, type NoteReader, step } from "../schema/CheckpointWalk.ts"
+import { formatVerifierKey, type NoteKey, parseVerifierKey } from "../schema/SignedNote.ts"
+import type { StoreError } from "../schema/StoreError.ts"
+import { AuditStore } from "./AuditStore.ts"
+import { CheckpointKey, sha256, verifyEd25519 } from "./CheckpointKey.ts"
+import { type CheckpointSink, CheckpointSinks } from "./CheckpointSink.ts"
+import { CheckpointStore } from "./CheckpointStore.ts"
+import * as LeafCheck from "./LeafCheck.ts"
+import { type Remembered, RememberedCheckpoint } from "./RememberedCheckpoint.ts"
+
+export interface ExamineOptions {
+  /** Sinks that are looked at beside those of this process: a file kept elsewhere. */
+  readonly sinks?: ReadonlyArray<CheckpointSink> | undefined
+  /** The public key to judge signatures with; default: that of this process, else the remembered one. */
+  readonly key?: NoteKey | undefined
+}
+
+/** Compares the audit log with its checkpoints wherever they are kept. Signs and changes nothing. */
+export const make = Effect.gen(function* () {
+  const store = yield* CheckpointStore
+  const audit = yield* AuditStore
+  const { signing } = yield* CheckpointKey
+  const sinks = yield* CheckpointSinks
+  const memory = yield* RememberedCheckpoint
+
+  const origin = Effect.map(store.deploymentId, originOf)
+  /** The key of this process under its log's name, if it has one. */
+  const ownKey = Effect.map(origin, (name) => (signing === null ? null : { name, ...signing }))
+
+  const databaseLog: Stream.Stream<LogEntry, StoreError> = Stream.concat(
+    Stream.paginate(0, (after: number) =>
+      Effect.gen(function* () {
+        const page = yield* store.checkpoints(after, pageSize)
+        const last = page.at(-1)
+        const leaves = last === undefined ? [] : yield* store.leaves(page[0]!.previous, last.size)
+        const base = page[0]?.previous ?? 0
+        const entries = page.map(
+          ({ notes, previous, size }): LogEntry => ({
+            _tag: "Checkpoint",
+            previous,
+            notes,
+            leaves: leaves.slice(previous - base, size - base)
+          })
+        )
+        return [entries, last === undefined || page.length < pageSize ? Option.none() : Option.some(last.size)] as const
+      })
+    ),
+    Stream.unwrap(
+      Effect.map(store.adoptions, (notes) =>
+        Stream.fromIterable(notes.map((note): LogEntry => ({ _tag: "Adoption", note })))
+      )
+    )
+  )
+
+  const examine = Effect.fn("Checkpoints.examine")(function* (
+    options: ExamineOptions = {}
+  ): Effect.fn.Return<CheckpointReport, StoreError> {
+    const name = yield* origin
+    const recalled = yield* memory.recall
+    const key = options.key ?? (yield* ownKey) ?? rememberedKey(recalled, name)
+    const reader: NoteReader = { key, sha: sha256, verify: verifyEd25519 }
+    // Sinks are read before the database, which is always ahead of them: else a checkpoint made meanwhile looks like a rollback.
+    const others = yield* Effect.forEach([...sinks, ...(options.sinks ?? [])], (sink) =>
+      Effect.gen(function* () {
+        const walked = yield* Effect.result(walk(sink.read, reader))
+        const head = yield* Effect.result(sink.head)
+        const present = Result.isSuccess(walked) && Result.isSuccess(head) && head.success !== null
+        return { sink, present, ...(Result.isSuccess(walked) ? walked.success : nothing()) }
+      })
+    )
+    const database = yield* walk(databaseLog, reader)
+    const facts = [
+      ...others.map(({ present, roots, sink, state }) =>
+        logFacts(sink.name, present, state, agreement(roots, database))
+      ),
+      ...(recalled === null ? [] : [rememberedFacts(recalled, name, database, key)])
+    ]
+    // The log that reaches furthest is the one that the rows must bear out.
+    const best = others
+      .filter(({ present, state }) => present && state.origin === name && !state.otherKey)
+      .reduce<{ readonly log: Stream.Stream<LogEntry, unknown>; readonly state: LogState }>(
+        (longest, { sink, state }) =>
+          state.signedSize > longest.state.signedSize ? { log: sink.read, state } : longest,
+        { log: databaseLog, state: database.state }
+      )
+    const adoptions = [database, ...others].flatMap(({ state }) => state.adoptions)
+    const unique = adoptions.filter((one, at) => adoptions.findIndex((other) => same(one, other)) === at)
+    const checked = yield* LeafCheck.check(store, audit, best.log, best.state.frontier.size, unique)
+    return verdictOf({
+      origin: name,
+      keyKnown: key !== null,
+      database: logFacts("database", true, database.state, null),
+      others: facts,
+      adoptions: unique,
+      ...checked
+    } satisfies CheckpointFacts)
+  })
+
+  /** Keeps the latest signed checkpoint of the database for the next time, unless it goes back. */
+  const remember = Effect.fnUntraced(function* (options: {
+    readonly anew: boolean
+    readonly key?: NoteKey | undefined
+  }) {
+    const latest = yield* store.latest
+    if (latest === null || latest.notes.length === 0) return
+    const name = yield* origin
+    const recalled = yield* memory.recall
+    const ahead = recalled !== null && (recalled.origin !== name || recalled.size > latest.size)
+    if (ahead && !options.anew) return
+    const key = options.key ?? (yield* ownKey)
+    yield* memory.keep({
+      origin: name,
+      size: latest.size,
+      root: Hex.encode(latest.root),
+      key: key === null ? (recalled?.key ?? null) : formatVerifierKey(key, sha256)
+    })
+  })
+
+  return { store, audit, sinks, memory, origin, ownKey, databaseLog, examine, remember }
+})
+
+export type CheckpointReader = Effect.Success<typeof make>
+
+const pageSize = 200
+
+const same = (left: object, right: object) => JSON.stringify(left) === JSON.stringify(right)
+
+interface Walked {
+  readonly state: LogState
+  readonly roots: Map<number, string>
+}
+
+const nothing = (): Walked => ({ state: emptyLog, roots: new Map() })
+
+const walk = <E>(log: Stream.Stream<LogEntry, E>, reader: NoteReader): Effect.Effect<Walked, E> =>
+  Effect.suspend(() => {
+    const roots = new Map<number, string>()
+    return Effect.map(
+      Stream.runFold(
+        log,
+        (): LogState => emptyLog,
+        (state, entry) => step(state, entry, reader, roots)
+      ),
+      (state) => ({ state: finish(state), roots })
+    )
+  })
+
+const agreement = (roots: Map<number, string>, database: Walked): boolean | null => {
+  let largest = 0
+  for (const size of roots.keys()) if (size > largest && database.roots.has(size)) largest = size
+  return largest === 0 ? null : roots.get(largest) === database.roots.get(largest)
+}
+
+const logFacts = (where: string, present: boolean, state: LogState, agrees: boolean | null): LogFacts => ({
+  where,
+  present,
+  size: state.frontier.size,
+  signedSize: state.signedSize,
+  origin: state.origin,
+  otherKey: state.otherKey,
+  problem: state.problem,
+  agrees
+})
+
+const rememberedFacts = (recalled: Remembered, name: string, database: Walked, key: NoteKey | null): LogFacts => {
+  const ours = database.roots.get(recalled.size)
+  return {
+    where: "remembered",
+    present: true,
+    size: recalled.size,
+    signedSize: recalled.size,
+    origin: recalled.origin,
+    otherKey:
+      recalled.origin === name &&
+      recalled.key !== null &&
+      key !== null &&
+      recalled.key !== formatVerifierKey(key, sha256),
+    problem: null,
+    agrees: ours === undefined ? (recalled.size < database.state.frontier.size ? false : null) : ours === recalled.root
+  }
+}
+
+const rememberedKey = (recalled: Remembered | null, name: string): NoteKey | null =>
+  recalled === null || recalled.key === null || recalled.origin !== name
+    ? null
+    : Result.getOrElse(parseVerifierKey(recalled.key, sha256), () => null)
+
+/** The state that a note claims, whatever it is worth. */
+export const claimOf = (note: string) => Option.map(Result.getSuccess(parseCheckpoint(note)), ({ body }) => body)

@@ -1,0 +1,102 @@
+import { Effect, Option, Schema, Stream } from "effect"
+import { sameBytes } from "../schema/Chain.ts"
+import type { CheckpointLeaf } from "../schema/Checkpoint.ts"
+import type { Adoption, LogEntry } from "../schema/CheckpointEntry.ts"
+import type { Disagreement } from "../schema/CheckpointVerdict.ts"
+import { operatorChain } from "../schema/Ids.ts"
+import type { StoreError } from "../schema/StoreError.ts"
+import type { AuditStore } from "./AuditStore.ts"
+import type { CheckpointStore, LeafRow } from "./CheckpointStore.ts"
+
+/** Whether a leaf that the rows do not bear out was answered for by somebody who had the checkpoint key. */
+export const isExcused = (
+  { chain, seq }: Pick<CheckpointLeaf, "chain" | "seq">,
+  index: number,
+  adoptions: ReadonlyArray<Pick<Adoption, "size" | "lost">>
+): boolean =>
+  adoptions.some(({ lost, size }) => index < size && lost.some((each) => each.chain === chain && seq > each.after))
+
+/** Rows that retention removed from the front of a chain: up to which row the seals in chain `operator` say so. */
+export const pruned = Effect.fnUntraced(function* (audit: AuditStore["Service"]) {
+  const rows = yield* audit.find({ chain: operatorChain, kinds: ["audit.segment_sealed"], limit: 10_000 })
+  const upTo = new Map<string, number>()
+  for (const { canonical } of rows) {
+    const seal = Option.getOrUndefined(decodeSeal(canonical))?.metadata
+    if (seal !== undefined) upTo.set(seal.chain, Math.max(seal.toSeq, upTo.get(seal.chain) ?? 0))
+  }
+  return upTo
+})
+
+/** Holds every leaf of a log, up to `size`, against the rows. Of a chain each leaf that fails is named. */
+export const check = Effect.fnUntraced(function* <E>(
+  store: CheckpointStore["Service"],
+  audit: AuditStore["Service"],
+  log: Stream.Stream<LogEntry, E>,
+  size: number,
+  adoptions: ReadonlyArray<Adoption>
+) {
+  const gone = yield* pruned(audit)
+  const disagreements: Array<Disagreement> = []
+  const covered = new Map<string, number>()
+  let seen = 0
+
+  const compare = Effect.fnUntraced(function* (leaves: ReadonlyArray<Numbered>) {
+    const rows = yield* store.rowsAt(leaves)
+    leaves.forEach((leaf, at) => {
+      const row = rows[at]
+      if (row?.hash != null && sameBytes(row.hash, leaf.hash)) {
+        covered.set(leaf.chain, Math.max(leaf.seq, covered.get(leaf.chain) ?? 0))
+        return
+      }
+      const removed = row?.hash === null && leaf.seq <= (gone.get(leaf.chain) ?? 0)
+      if (!removed && !isExcused(leaf, leaf.index, adoptions)) disagreements.push(disagreementOf(leaf, row))
+    })
+  })
+
+  yield* log.pipe(
+    Stream.mapError((error): StoreError | E => error),
+    Stream.flatMap((entry) => {
+      if (entry._tag !== "Checkpoint" || entry.previous !== seen || seen >= size) return Stream.empty
+      seen += entry.leaves.length
+      const checkpoint = seen
+      return Stream.fromIterable(
+        entry.leaves.map((leaf, at): Numbered => ({ ...leaf, index: entry.previous + at, checkpoint }))
+      )
+    }),
+    Stream.grouped(500),
+    Stream.runForEach(compare),
+    // A sink that could be read a moment ago: what is gone by now was compared as far as it went.
+    Effect.catchIf(
+      (error): error is Exclude<E, StoreError> => !isStoreError(error),
+      () => Effect.void
+    )
+  )
+  return {
+    disagreements,
+    coveredChains: covered.size,
+    coveredRows: [...covered.values()].reduce((sum, seq) => sum + seq, 0)
+  }
+})
+
+interface Numbered extends CheckpointLeaf {
+  readonly index: number
+  readonly checkpoint: number
+}
+
+const disagreementOf = (leaf: Numbered, row: LeafRow | undefined): Disagreement => {
+  const lastSeq = row?.lastSeq ?? 0
+  return {
+    chain: leaf.chain,
+    seq: leaf.seq,
+    checkpoint: leaf.checkpoint,
+    kind: row?.hash != null || lastSeq >= leaf.seq ? "rewritten" : lastSeq === 0 ? "missing" : "shorter",
+    lastSeq
+  }
+}
+
+const isStoreError = (error: unknown): error is StoreError =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "StoreError"
+
+const decodeSeal = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Struct({ metadata: Schema.Struct({ chain: Schema.String, toSeq: Schema.Int }) }))
+)
