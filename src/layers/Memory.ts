@@ -6,6 +6,7 @@ import * as KeyFollower from "../services/KeyFollower.ts"
 import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
+import * as ApprovalNotices from "./ApprovalNotices.ts"
 import * as CheckpointPlace from "./CheckpointPlace.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
@@ -13,6 +14,7 @@ import * as AgentKeyStore from "./memory/AgentKeyStore.ts"
 import * as AuditStore from "./memory/AuditStore.ts"
 import * as ChainKeyStore from "./memory/ChainKeyStore.ts"
 import * as CheckpointStore from "./memory/CheckpointStore.ts"
+import * as ReaderStore from "./memory/ReaderStore.ts"
 import * as Signal from "./memory/Signal.ts"
 import * as Stores from "./memory/Stores.ts"
 import * as StoreTransaction from "./memory/StoreTransaction.ts"
@@ -32,6 +34,7 @@ export const layerStores = Layer.mergeAll(
   Stores.layer,
   AgentKeyStore.layer,
   SubjectKeyStore.layer,
+  ReaderStore.layer,
   CheckpointStore.layer.pipe(Layer.provideMerge(AuditStore.layer)),
   CheckpointPlace.layerMemory,
   StoreTransaction.layer,
@@ -42,7 +45,7 @@ export const layerStores = Layer.mergeAll(
 
 /** All of governance without a database: for tests, for replay, and for programs that need no proof after a restart. */
 export const layer = (options: Settings.GovernanceOptions = {}) =>
-  Checkpoints.layer.pipe(
+  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer).pipe(
     Layer.provideMerge(Governance.layer),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),

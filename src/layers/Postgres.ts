@@ -12,6 +12,7 @@ import * as KeyFollower from "../services/KeyFollower.ts"
 import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
+import * as ApprovalNotices from "./ApprovalNotices.ts"
 import * as CheckpointPlace from "./CheckpointPlace.ts"
 import * as Embedded from "./Embedded.ts"
 import { APP_ROLE } from "./embedded/ConnectionFile.ts"
@@ -33,6 +34,7 @@ import { migrate } from "./postgres/Migrations.ts"
 import * as PolicyStore from "./postgres/PolicyStore.ts"
 import * as PresenceStore from "./postgres/PresenceStore.ts"
 import * as PromptStore from "./postgres/PromptStore.ts"
+import * as ReaderStore from "./postgres/ReaderStore.ts"
 import { SchemaName } from "./postgres/SchemaName.ts"
 import * as Signal from "./postgres/Signal.ts"
 import * as StoreTransaction from "./postgres/StoreTransaction.ts"
@@ -102,6 +104,7 @@ export const layerStores = Layer.mergeAll(
   SubjectKeyStore.layer,
   CheckpointStore.layer,
   CheckpointPlace.layer,
+  ReaderStore.layer,
   StoreTransaction.layer,
   Signal.layer,
   ChainKeyStore.layer,
@@ -129,7 +132,7 @@ const privileged = (url: Redacted.Redacted<string>, { pooler, schema }: Governan
   )
 
 const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
-  Checkpoints.layer.pipe(
+  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer).pipe(
     Layer.provideMerge(Governance.layerWith(layerHaltWriter)),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),

@@ -28,6 +28,7 @@ export const knownKinds = [
   "approval.claimed",
   "approval.escalated",
   "gates.legacy_token_parsed",
+  "approval.notice_parked",
   "agent.halted",
   "agent.restored",
   "policy.changed",

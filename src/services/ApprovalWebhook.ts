@@ -1,0 +1,135 @@
+import { Clock, DateTime, Duration, Effect, Layer, Redacted, Result, Schedule, Schema, Semaphore } from "effect"
+import { Base64, Hex } from "effect/encoding"
+import { Webhook } from "standardwebhooks"
+import { noticeKinds, noticeOf, noticeText } from "../schema/ApprovalNotice.ts"
+import { recordOf } from "../schema/AuditReading.ts"
+import { ConfigurationError } from "../schema/ConfigurationError.ts"
+import type { ChainRow } from "../schema/Envelope.ts"
+import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
+import { Audit } from "./Audit.ts"
+import { ChainKeys } from "./ChainKeys.ts"
+import { Egress, type EgressResponse } from "./Egress.ts"
+import * as LogReader from "./LogReader.ts"
+import * as PooledRandom from "./PooledRandom.ts"
+import { Settings } from "./Settings.ts"
+
+/**
+ * Tells the configured receivers of approvals that are requested, granted, denied or have expired (BEY-10): read from the
+ * log, so that none is forgotten, and signed as Standard Webhooks are, so that a receiver can tell us from others and one
+ * notice from its repetition. Fails for a URL or a secret that cannot be used; after that nothing it meets reaches the host.
+ */
+export const make = Effect.gen(function* () {
+  const { approvalWebhooks } = yield* Settings
+  for (const [i, webhook] of approvalWebhooks.entries()) {
+    yield* Effect.forkScoped(yield* courier(webhook, `approvalWebhooks[${i}]`))
+  }
+})
+
+export const layer = Layer.effectDiscard(make).pipe(Layer.provide(PooledRandom.layer))
+
+/** What keeps one receiver told. Each has its own cursor and its own lease: one that is down holds up no other. */
+const courier = Effect.fnUntraced(function* (config: GovernanceConfig["approvalWebhooks"][number], setting: string) {
+  const audit = yield* Audit
+  const egress = yield* Egress
+  const keys = yield* ChainKeys
+  const url = Redacted.value(config.url)
+  const signer = yield* signerOf(config.secret, setting)
+  yield* Effect.catchTag(egress.check(url), "EgressRefused", ({ message }) =>
+    Effect.fail(new ConfigurationError({ setting: `${setting}.url`, problem: message }))
+  )
+  const host = new URL(url).host
+  const places = Semaphore.makeUnsafe(maxAtOnce)
+
+  const attempt = Effect.fnUntraced(function* (row: ChainRow, body: string) {
+    const nowMs = yield* Clock.currentTimeMillis
+    const seconds = Math.floor(nowMs / 1000)
+    const signature = signer.sign(row.id, DateTime.toDate(DateTime.makeUnsafe(seconds * 1000)), body)
+    const headers = {
+      "content-type": "application/json",
+      "webhook-id": row.id,
+      "webhook-timestamp": `${seconds}`,
+      "webhook-signature": signature
+    }
+    const response = yield* egress.post(url, { headers, body }).pipe(
+      places.withPermit,
+      Effect.mapError((error) => {
+        const again = error._tag === "EgressRefused" || (error._tag === "EgressFailed" && error.problem !== "redirect")
+        return new NotTold({ problem: error.message, again, waitMs: 0 })
+      })
+    )
+    if (response.status >= 300) return yield* refusal(response)
+  })
+
+  const tell = (row: ChainRow) =>
+    Effect.suspend(() => {
+      const notice = noticeOf(recordOf(row))
+      if (notice === null || !(config.agents ?? [row.agent]).includes(row.agent)) return Effect.void
+      const told = attempt(row, noticeText(notice)).pipe(
+        Effect.retry({ while: ({ again }) => again, schedule: patience }),
+        Effect.catchTag("NotTold", ({ problem }) => park(row, notice.type, problem))
+      )
+      return Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
+        nowMs - row.atMs < maxAgeMs ? told : Effect.logInfo("approval.notice_too_old", { host, event: row.id })
+      )
+    })
+
+  /** A notice that cannot be delivered stands in the log and lets the others pass. */
+  const park = (row: ChainRow, type: string, problem: string) =>
+    Effect.andThen(
+      Effect.logWarning("approval.notice_parked", { host, event: row.id, type, problem }),
+      audit.note({
+        kind: "approval.notice_parked",
+        agentId: row.agent,
+        sessionId: row.session ?? undefined,
+        parentEventId: row.id,
+        metadata: { host, type, problem }
+      })
+    )
+
+  const place = Hex.encode(keys.hash(url)).slice(0, 16)
+  return LogReader.drain({ reader: `approval-webhook/${place}`, kinds, handle: tell }).pipe(
+    Effect.annotateLogs({ webhook: host })
+  )
+})
+
+class NotTold extends Schema.TaggedError<NotTold>()("NotTold", {
+  problem: Schema.String,
+  /** Whether the same request may do better later. */
+  again: Schema.Boolean,
+  waitMs: Schema.Number
+}) {}
+
+const kinds: ReadonlySet<string> = new Set(noticeKinds)
+
+/** Requests under way to one receiver. */
+const maxAtOnce = 8
+/** Whoever has been away for longer is not told: what was asked then has expired. */
+const maxAgeMs = 24 * 3_600_000
+
+const refusal = ({ retryAfter, status }: EgressResponse) =>
+  new NotTold({
+    problem: `the receiver answered ${status}`,
+    again: status >= 500 || status === 408 || status === 425 || status === 429,
+    waitMs: retryAfter === null ? 0 : Duration.toMillis(retryAfter)
+  })
+
+/** A second, two, four ... a minute, for a quarter of an hour; longer between two when the receiver asks for it. */
+const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")]).pipe(
+  Schedule.setInputType<NotTold>(),
+  Schedule.upTo({ duration: "15 minutes" }),
+  Schedule.jittered,
+  Schedule.modifyDelay(({ duration, input }) => Effect.succeed(Duration.max(duration, Duration.millis(input.waitMs))))
+)
+
+/** `whsec_` and the base64 of 24 to 64 bytes, as Standard Webhooks have it; the prefix may be missing. */
+const signerOf = Effect.fnUntraced(function* (secret: Redacted.Redacted<string>, setting: string) {
+  const text = Redacted.value(secret).replace(/^whsec_/, "")
+  const bytes = Result.getOrNull(Base64.decode(text))
+  if (bytes === null || bytes.length < 24 || bytes.length > 64) {
+    return yield* new ConfigurationError({
+      setting: `${setting}.secret`,
+      problem: "must be `whsec_` and the base64 of 24 to 64 random bytes"
+    })
+  }
+  return new Webhook(text)
+})
