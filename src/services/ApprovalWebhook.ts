@@ -21,7 +21,9 @@ import { Settings } from "./Settings.ts"
 export const make = Effect.gen(function* () {
   const { approvalWebhooks } = yield* Settings
   for (const [i, webhook] of approvalWebhooks.entries()) {
-    yield* Effect.forkScoped(yield* courier(webhook, `approvalWebhooks[${i}]`))
+    const tellAll = yield* courier(webhook, `approvalWebhooks[${i}]`)
+    // At once: what the host logs right after its start belongs to a new reader's present.
+    yield* Effect.forkScoped(tellAll, { startImmediately: true })
   }
 })
 

@@ -1,4 +1,4 @@
-import { Clock, Config, Context, Duration, Effect, Layer, Option, type Scope } from "effect"
+import { Clock, Config, Context, Duration, Effect, Layer, Option, Result, type Scope } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { EgressFailed, EgressRefused } from "../schema/EgressError.ts"
 import { admitted, type EgressRules, type EgressTarget, hostAndPort, targetOf } from "../schema/EgressTarget.ts"
@@ -77,7 +77,12 @@ export const make = Effect.fnUntraced(function* (rules: EgressRules) {
   }, Effect.scoped)
 
   return Egress.of({
-    check: (url) => Effect.asVoid(Effect.fromResult(targetOf(url, rules))),
+    check: (url) =>
+      Effect.fromResult(
+        Result.flatMap(targetOf(url, rules), (target) =>
+          admitted(target, target.literal === null ? [] : [target.literal], rules)
+        )
+      ).pipe(Effect.asVoid),
     post: Effect.fn("Egress.post")(function* (url, { body, headers = {}, timeout = defaultTimeout }) {
       const target = yield* Effect.fromResult(targetOf(url, rules))
       yield* checkSendable(headers, body)
