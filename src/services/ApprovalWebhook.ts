@@ -1,4 +1,4 @@
-import { Clock, DateTime, Duration, Effect, Layer, Redacted, Result, Schedule, Schema, Semaphore } from "effect"
+import { Clock, Data, DateTime, Duration, Effect, Layer, Redacted, Result, Schedule, Semaphore } from "effect"
 import { Base64, Hex } from "effect/encoding"
 import { Webhook } from "standardwebhooks"
 import { noticeKinds, noticeOf, noticeText } from "../schema/ApprovalNotice.ts"
@@ -88,18 +88,18 @@ const courier = Effect.fnUntraced(function* (config: GovernanceConfig["approvalW
       })
     )
 
-  const place = Hex.encode(keys.hash(url)).slice(0, 16)
-  return LogReader.drain({ reader: `approval-webhook/${place}`, kinds, handle: tell }).pipe(
-    Effect.annotateLogs({ webhook: host })
-  )
+  // Processes that tell the same place of other agents are other readers: none may skip what another one would have told.
+  const told = JSON.stringify([url, config.agents === null ? null : [...config.agents].sort()])
+  const reader = `approval-webhook/${Hex.encode(keys.hash(told)).slice(0, 16)}`
+  return LogReader.drain({ reader, kinds, handle: tell }).pipe(Effect.annotateLogs({ webhook: host }))
 })
 
-class NotTold extends Schema.TaggedError<NotTold>()("NotTold", {
-  problem: Schema.String,
-  /** Whether the same request may do better later. */
-  again: Schema.Boolean,
-  waitMs: Schema.Number
-}) {}
+/** An attempt that failed. `again`: the same request may do better later, `waitMs` from now at the earliest. */
+class NotTold extends Data.TaggedError("NotTold")<{
+  readonly problem: string
+  readonly again: boolean
+  readonly waitMs: number
+}> {}
 
 const kinds: ReadonlySet<string> = new Set(noticeKinds)
 

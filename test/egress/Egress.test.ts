@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Redacted } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import type { EgressRequest } from "../../src/services/Egress.ts"
+import * as Egress from "../../src/services/Egress.ts"
+import * as Settings from "../../src/services/Settings.ts"
 import { denied } from "./addresses.ts"
-import { egressOn, makeNetwork } from "./Fakes.ts"
+import { egressOn, makeNetwork, networkLayer } from "./Fakes.ts"
 
 const post = { body: "{}" }
 const url = "https://hooks.example/a?b"
@@ -173,7 +174,7 @@ describe("Egress", () => {
     })
   )
 
-  const bad: ReadonlyArray<readonly [what: string, field: string, request: EgressRequest]> = [
+  const bad: ReadonlyArray<readonly [what: string, field: string, request: Egress.EgressRequest]> = [
     ["a header that ends the line", "headers.x-token", { body: "", headers: { "x-token": "a\r\nhost: b" } }],
     ["a NUL in a header", "headers.x-token", { body: "", headers: { "x-token": Redacted.make("canary\0") } }],
     ["a letter that is no ASCII", "headers.x-token", { body: "", headers: { "x-token": "ü" } }],
@@ -203,4 +204,35 @@ describe("Egress", () => {
       yield* start("1")
     })
   )
+})
+
+describe("Egress by its settings", () => {
+  const egressBy = (options: Settings.GovernanceOptions, network = makeNetwork()) =>
+    Layer.build(Egress.layer.pipe(Layer.provide(networkLayer(network)), Layer.provide(Settings.layer(options)))).pipe(
+      Effect.map(Context.get(Egress.Egress)),
+      Effect.scoped
+    )
+
+  it.effect("opens what code trusts and refuses what a list leaves out (DEC-11)", () =>
+    Effect.gen(function* () {
+      const network = makeNetwork()
+      network.answers = () => ["10.0.0.1"]
+      const lists = { trustedHosts: ["Intra.Example.", "other.example"], allowedHosts: ["intra.example"] }
+      const egress = yield* egressBy({ egress: lists }, network)
+      assert.strictEqual((yield* egress.post("https://intra.example/", post)).status, 200)
+      const refused = yield* Effect.flip(egress.post("https://other.example/", post))
+      assert.strictEqual("rule" in refused && refused.rule, "not-allowed")
+    })
+  )
+
+  for (const entry of ["*.example", "https://intra.example/", "user@intra.example", ""]) {
+    it.effect(`does not start with ${JSON.stringify(entry)} for a host (B-13, ENT-04)`, () =>
+      Effect.gen(function* () {
+        const trusted = yield* Effect.flip(egressBy({ egress: { trustedHosts: [entry] } }))
+        assert.strictEqual("setting" in trusted && trusted.setting, "egress.trustedHosts")
+        const allowed = yield* Effect.flip(egressBy({ egress: { allowedHosts: ["a.example", entry] } }))
+        assert.strictEqual("setting" in allowed && allowed.setting, "egress.allowedHosts")
+      })
+    )
+  }
 })

@@ -273,15 +273,21 @@ describe("ApprovalWebhook", () => {
       yield* courier(network, [
         { url: "https://down.example/", secret },
         { url: "https://all.example/", secret },
-        { url: "https://some.example/", secret, agents: ["clerk"] }
+        { url: "https://some.example/", secret, agents: ["clerk"] },
+        { url: "https://some.example/", secret, agents: ["third", "fourth"] }
       ])
-      yield* log("approval.requested", asked, "other")
-      yield* log("approval.requested", asked, "clerk")
+      for (const agentId of ["other", "clerk", "third"]) yield* log("approval.requested", asked, agentId)
       yield* settle
       const heard = network.posted
         .filter(({ host }) => host !== "down.example")
         .map(({ host, request }) => `${host} ${JSON.parse(request.body).data.agentId}`)
-      assert.deepStrictEqual(heard.sort(), ["all.example clerk", "all.example other", "some.example clerk"])
+      assert.deepStrictEqual(heard.sort(), [
+        "all.example clerk",
+        "all.example other",
+        "all.example third",
+        "some.example clerk",
+        "some.example third"
+      ])
     }).pipe(Effect.scoped, Effect.provide(memory()))
   )
 

@@ -40,7 +40,10 @@ describe("Settings", () => {
         GOVERNANCE_PLATFORM_BRIDGE_ENABLED: "YES",
         GOVERNANCE_PLATFORM_INGEST_URL: "https://platform.example/ingest",
         GOVERNANCE_PLATFORM_INGEST_TOKEN: " wf_token\n",
-        GOVERNANCE_PLATFORM_TRUSTED_HOSTS: "a.example, b.example"
+        GOVERNANCE_PLATFORM_TRUSTED_HOSTS: "a.example, b.example",
+        GOVERNANCE_EGRESS_ALLOWED_HOSTS: "hooks.example, b.example",
+        GOVERNANCE_APPROVAL_WEBHOOK_URL: "https://hooks.example/",
+        GOVERNANCE_APPROVAL_WEBHOOK_SECRET: "whsec_x"
       })
       assert.isTrue(config.testMode)
       assert.isFalse(config.costStrictUnknownModels)
@@ -50,7 +53,38 @@ describe("Settings", () => {
       assert.strictEqual(Redacted.value(config.platform.ingestToken!), "wf_token")
       assert.isTrue(config.platform.bridgeEnabled)
       assert.deepStrictEqual(config.platform.trustedHosts, ["a.example", "b.example"])
+      assert.deepStrictEqual(config.egress, { ...defaults.egress, allowedHosts: ["hooks.example", "b.example"] })
+      assert.deepStrictEqual(
+        config.approvalWebhooks.map(({ agents, secret, url }) => [Redacted.value(url), Redacted.value(secret), agents]),
+        [["https://hooks.example/", "whsec_x", null]]
+      )
     })
+  )
+
+  it.effect(
+    "a variable only narrows where requests may go, and replaces no webhook of the program's (DEC-11, BEY-10)",
+    () =>
+      Effect.gen(function* () {
+        const env = {
+          GOVERNANCE_EGRESS_ALLOWED_HOSTS: "b.example,c.example",
+          GOVERNANCE_EGRESS_TRUSTED_HOSTS: "10.0.0.1",
+          GOVERNANCE_EGRESS_ALLOW_METADATA: "true",
+          GOVERNANCE_APPROVAL_WEBHOOK_URL: "https://env.example/",
+          GOVERNANCE_APPROVAL_WEBHOOK_SECRET: "whsec_env"
+        }
+        const egress = { allowedHosts: ["a.example", "b.example"], trustedHosts: ["intra.example"] }
+        const config = yield* given(env, {
+          egress,
+          approvalWebhooks: [{ url: "https://code.example/", secret: "s", agents: ["a"] }]
+        })
+        assert.deepStrictEqual(config.egress, { ...defaults.egress, ...egress, allowedHosts: ["b.example"] })
+        assert.deepStrictEqual(
+          config.approvalWebhooks.map(({ agents, url }) => [Redacted.value(url), agents]),
+          [["https://code.example/", ["a"]]]
+        )
+        assert.isEmpty((yield* given(env, { approvalWebhooks: [] })).approvalWebhooks)
+        assert.notInclude(JSON.stringify(yield* given(env)), "env.example")
+      })
   )
 
   it.effect("never shows a secret, however it is printed (CFG-32, K-12)", () =>
@@ -86,6 +120,19 @@ describe("Settings", () => {
     ],
     ["a schema that is no identifier", {}, { schema: 'x"; drop' }, "schema"],
     ["routing without cost (ENT-07)", {}, { enableRouting: true, enableCost: false }, "enableRouting"],
+    [
+      "a webhook without a secret",
+      { GOVERNANCE_APPROVAL_WEBHOOK_URL: "https://hooks.example/" },
+      {},
+      "GOVERNANCE_APPROVAL_WEBHOOK_SECRET"
+    ],
+    ["a secret without a webhook", { GOVERNANCE_APPROVAL_WEBHOOK_SECRET: "x" }, {}, "GOVERNANCE_APPROVAL_WEBHOOK_URL"],
+    [
+      "a webhook without the log that it is read from",
+      {},
+      { enableAudit: false, approvalWebhooks: [{ url: "https://hooks.example/", secret: "x" }] },
+      "approvalWebhooks"
+    ],
     ["no events a second at all", {}, { maxEventsPerSecond: 0 }, "maxEventsPerSecond"]
   ]
   for (const [what, env, options, setting] of bad) {

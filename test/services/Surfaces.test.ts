@@ -53,6 +53,7 @@ const parts = new Set([
     "AgentKeyStore",
     "AuditFallback",
     "AuditStore",
+    "ReaderStore",
     "ChainKeys",
     "ContractBook",
     "ContractRoom",
