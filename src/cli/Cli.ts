@@ -5,10 +5,13 @@ import { budget } from "./commands/budget.ts"
 import { demo } from "./commands/demo.ts"
 import { doctor } from "./commands/doctor.ts"
 import { emit } from "./commands/emit.ts"
+import { erase } from "./commands/erase.ts"
 import { halt } from "./commands/halt.ts"
+import { hold } from "./commands/hold.ts"
 import { migrate } from "./commands/migrate.ts"
 import { policy } from "./commands/policy.ts"
 import { prompts } from "./commands/prompts.ts"
+import { prune } from "./commands/prune.ts"
 import { replay } from "./commands/replay.ts"
 import { resume } from "./commands/resume.ts"
 import { rotateChainKey } from "./commands/rotate-chain-key.ts"
@@ -24,7 +27,8 @@ export const cli = governance.pipe(
   Command.withSubcommands([
     { group: "Start", commands: [demo, migrate, doctor] },
     { group: "Agents", commands: [agents, halt, resume, budget, policy, prompts] },
-    { group: "Evidence", commands: [verify, tail, emit, replay, rotateChainKey] }
+    { group: "Evidence", commands: [verify, tail, emit, replay, rotateChainKey] },
+    { group: "Keeping", commands: [prune, erase, hold] }
   ])
 )
 

@@ -10,12 +10,15 @@ import type { StoreError } from "../schema/StoreError.ts"
 import type { Audit } from "../services/Audit.ts"
 import type { AuditStore } from "../services/AuditStore.ts"
 import type { CostStore } from "../services/CostStore.ts"
+import type { Erasure } from "../services/Erasure.ts"
 import type { KeyRotation } from "../services/KeyRotation.ts"
+import type { LegalHolds } from "../services/LegalHolds.ts"
 import type { OperatorPolicies } from "../services/OperatorPolicies.ts"
 import type { PolicyStore } from "../services/PolicyStore.ts"
 import type { Presence } from "../services/Presence.ts"
 import type { PresenceStore } from "../services/PresenceStore.ts"
 import type { Prompts } from "../services/Prompts.ts"
+import type { Retention } from "../services/Retention.ts"
 import type { UsageError } from "./CliFailure.ts"
 import { governance, type SharedFlags } from "./Root.ts"
 import type { RotationPlace } from "./RotationPlace.ts"
@@ -37,6 +40,8 @@ export class Environment extends Context.Service<
     ) => Layer.Layer<SqlClient.SqlClient | PgClient.PgClient | RuntimeRole, EnvironmentError, Platform>
     /** What replaces the secret of the log. */
     readonly rotation: (flags: SharedFlags) => Layer.Layer<KeyRotation | RotationPlace, EnvironmentError, Platform>
+    /** Retention, holds and erasure with the rights of the owner: nobody else may delete. Fails without an audit secret. */
+    readonly keeping: (flags: SharedFlags) => Layer.Layer<Keeping, EnvironmentError, Platform>
     /** Everything that can be looked at, from the configuration to the disk. Fails when the database does not answer. */
     readonly examine: (flags: SharedFlags) => Effect.Effect<Examination, never, Platform>
   }
@@ -44,6 +49,7 @@ export class Environment extends Context.Service<
 
 export type Stores = CostStore | PolicyStore | PresenceStore
 export type Services = Stores | Audit | AuditStore | Presence | Prompts | OperatorPolicies
+export type Keeping = Erasure | LegalHolds | Retention
 export type EnvironmentError =
   | ConfigurationError
   | OtherIdentity
@@ -89,3 +95,4 @@ export const withServices = inRoom((environment, flags) => environment.services(
 export const withReader = inRoom((environment, flags) => environment.reader(flags))
 export const withRotation = inRoom((environment, flags) => environment.rotation(flags))
 export const withOwner = inRoom((environment, flags) => environment.owner(flags))
+export const withKeeping = inRoom((environment, flags) => environment.keeping(flags))

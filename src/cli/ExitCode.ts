@@ -40,6 +40,8 @@ const codes: Readonly<Record<string, ExitCode>> = {
   PolicyNotRegistered: negative,
   PromptNotFound: negative,
   RotationRefused: negative,
+  RetentionRefused: negative,
+  "RetentionRefused.notOwner": usage,
   ScopeViolation: negative,
   Tampered: negative,
   TokenVersionTooOldError: negative,

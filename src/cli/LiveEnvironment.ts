@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect"
+import * as Keeping from "../layers/Keeping.ts"
 import { layerHaltWriter } from "../layers/Postgres.ts"
 import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import * as ChainKeyStore from "../layers/postgres/ChainKeyStore.ts"
@@ -6,9 +7,11 @@ import * as CostStore from "../layers/postgres/CostStore.ts"
 import * as PolicyStore from "../layers/postgres/PolicyStore.ts"
 import * as PresenceStore from "../layers/postgres/PresenceStore.ts"
 import * as PromptStore from "../layers/postgres/PromptStore.ts"
+import * as RetentionStore from "../layers/postgres/RetentionStore.ts"
 import * as Signal from "../layers/postgres/Signal.ts"
 import { toStoreError } from "../layers/postgres/SqlFailure.ts"
 import * as StoreTransaction from "../layers/postgres/StoreTransaction.ts"
+import * as SubjectKeyStore from "../layers/postgres/SubjectKeyStore.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as Halts from "../services/Halts.ts"
@@ -41,11 +44,17 @@ export const layer = Layer.succeed(
       ).pipe(Layer.provide(Place.layerBare(flags))),
     rotation: (flags) =>
       rotation.pipe(Layer.provide(database), Layer.provide(settings), Layer.provide(Place.layer(flags))),
+    keeping: (flags) =>
+      keeping.pipe(Layer.provide(ownerDatabase), Layer.provide(settings), Layer.provide(Place.layer(flags))),
     examine
   })
 )
 
 const database = Layer.unwrap(Effect.map(Place.Place, Place.database))
+
+const ownerDatabase = Layer.unwrap(
+  Effect.map(Place.Place, (place) => Place.database({ ...place, appUrl: place.ownerUrl }))
+)
 
 const stores = Layer.mergeAll(CostStore.layer, PolicyStore.layer, PresenceStore.layer)
 
@@ -81,5 +90,13 @@ const rotation = Layer.merge(KeyRotation.layer, RotationPlace.layer).pipe(
   Layer.provide(KeyFollower.layerOnce),
   Layer.provideMerge(log),
   Layer.provide(Layer.mergeAll(StoreTransaction.layer, Signal.layer)),
+  Layer.provide(writingKeys)
+)
+
+const keeping = Keeping.layer.pipe(
+  Layer.provide(audit),
+  Layer.provide(Layer.mergeAll(RetentionStore.layer, SubjectKeyStore.layer, StoreTransaction.layer, Signal.layer)),
+  Layer.provide(KeyFollower.layerOnce),
+  Layer.provide(log),
   Layer.provide(writingKeys)
 )

@@ -10,11 +10,13 @@ import * as ApprovalNotices from "./ApprovalNotices.ts"
 import * as CheckpointPlace from "./CheckpointPlace.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
+import * as Keeping from "./Keeping.ts"
 import * as AgentKeyStore from "./memory/AgentKeyStore.ts"
 import * as AuditStore from "./memory/AuditStore.ts"
 import * as ChainKeyStore from "./memory/ChainKeyStore.ts"
 import * as CheckpointStore from "./memory/CheckpointStore.ts"
 import * as ReaderStore from "./memory/ReaderStore.ts"
+import * as RetentionStore from "./memory/RetentionStore.ts"
 import * as Signal from "./memory/Signal.ts"
 import * as Stores from "./memory/Stores.ts"
 import * as StoreTransaction from "./memory/StoreTransaction.ts"
@@ -41,11 +43,15 @@ export const layerStores = Layer.mergeAll(
   Signal.layer,
   ChainKeyStore.layer,
   AuditFallback.layerMemory
-).pipe(Layer.provideMerge(keys), Layer.provideMerge(Identity.layer))
+).pipe(
+  (stores) => Layer.provideMerge(RetentionStore.layer, stores),
+  Layer.provideMerge(keys),
+  Layer.provideMerge(Identity.layer)
+)
 
 /** All of governance without a database: for tests, for replay, and for programs that need no proof after a restart. */
 export const layer = (options: Settings.GovernanceOptions = {}) =>
-  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer).pipe(
+  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer, Keeping.layer).pipe(
     Layer.provideMerge(Governance.layer),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),

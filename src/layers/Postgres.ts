@@ -21,6 +21,7 @@ import { keptSecret } from "./embedded/KeptSecret.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
 import * as JsonlFallback from "./JsonlFallback.ts"
+import * as Keeping from "./Keeping.ts"
 import * as AdmissionStore from "./postgres/AdmissionStore.ts"
 import * as AgentKeyStore from "./postgres/AgentKeyStore.ts"
 import * as AuditStore from "./postgres/AuditStore.ts"
@@ -35,6 +36,7 @@ import * as PolicyStore from "./postgres/PolicyStore.ts"
 import * as PresenceStore from "./postgres/PresenceStore.ts"
 import * as PromptStore from "./postgres/PromptStore.ts"
 import * as ReaderStore from "./postgres/ReaderStore.ts"
+import * as RetentionStore from "./postgres/RetentionStore.ts"
 import { SchemaName } from "./postgres/SchemaName.ts"
 import * as Signal from "./postgres/Signal.ts"
 import * as StoreTransaction from "./postgres/StoreTransaction.ts"
@@ -105,6 +107,7 @@ export const layerStores = Layer.mergeAll(
   CheckpointStore.layer,
   CheckpointPlace.layer,
   ReaderStore.layer,
+  RetentionStore.layer,
   StoreTransaction.layer,
   Signal.layer,
   ChainKeyStore.layer,
@@ -132,7 +135,7 @@ const privileged = (url: Redacted.Redacted<string>, { pooler, schema }: Governan
   )
 
 const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
-  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer).pipe(
+  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer, Keeping.layer).pipe(
     Layer.provideMerge(Governance.layerWith(layerHaltWriter)),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),

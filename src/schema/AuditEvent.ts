@@ -44,7 +44,12 @@ export const knownKinds = [
   "audit.agent_key_revocation",
   "identity.revocation_without_chain_event",
   "audit.chain_key_rotated",
-  "audit.checkpoint_adopted"
+  "audit.checkpoint_adopted",
+  "audit.segment_sealed",
+  "audit.segment_pruned",
+  "audit.subject_erased",
+  "audit.legal_hold_set",
+  "audit.legal_hold_released"
 ] as const
 
 export type KnownKind = (typeof knownKinds)[number]

@@ -40,6 +40,14 @@ export type ChainBreak = typeof ChainBreak.Type
 export const ChainVerdict = Schema.Literals(["ok", "tampered", "unverifiable"])
 export type ChainVerdict = typeof ChainVerdict.Type
 
+/** The beginning of a chain that was pruned under seals of chain `operator`: what is left is checked from its end on (A-29). */
+export const PrunedRange = Schema.Struct({
+  toSeq: Schema.Int,
+  /** Of the newest seal's row in chain `operator`. */
+  sealSeq: Schema.Int
+})
+export type PrunedRange = typeof PrunedRange.Type
+
 /** One chain, checked from its first row to its head. */
 export const ChainResult = Schema.Struct({
   chain: Schema.String,
@@ -48,7 +56,9 @@ export const ChainResult = Schema.Struct({
   lastSeq: Schema.Int,
   verdict: ChainVerdict,
   /** Rows that could not be judged because a key is missing. */
-  unjudged: Schema.Int
+  unjudged: Schema.Int,
+  /** Absent when the chain still begins with its first row. */
+  pruned: Schema.optionalKey(PrunedRange)
 })
 export type ChainResult = typeof ChainResult.Type
 

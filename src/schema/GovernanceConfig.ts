@@ -1,5 +1,6 @@
 import { Duration, type Redacted } from "effect"
 import type { NanoUsd } from "./Money.ts"
+import { minimumRetention } from "./Retention.ts"
 
 /** What was decided at start, read-only (ENT-14). Options win over variables, variables over defaults. */
 export interface GovernanceConfig {
@@ -53,6 +54,8 @@ export interface GovernanceConfig {
   readonly auditDeadline: Duration.Duration
   /** How long a call lives without a sign of its process; renewed while it runs. */
   readonly leaseDuration: Duration.Duration
+  /** Rows of the log younger than this are pruned only where a shorter time is allowed explicitly (CMP-15). */
+  readonly minimumRetention: Duration.Duration
   /** Where events wait when Postgres does not answer; null means a directory of the operating system's (OQ-14). */
   readonly fallbackDir: string | null
   /** Where the Ed25519 key of checkpoints is: `file://PATH` or `env://NAME`; null: none are made (BEY-04). */
@@ -129,6 +132,7 @@ export const defaults = {
   enforcementDeadline: Duration.seconds(1),
   auditDeadline: Duration.seconds(1),
   leaseDuration: Duration.minutes(1),
+  minimumRetention,
   fallbackDir: null,
   checkpointKey: null,
   checkpointFile: null,

@@ -13,6 +13,7 @@ import type { ModuleDisabledError } from "./ModuleDisabled.ts"
 import type { DelegationError, HaltPersistenceError } from "./Presence.ts"
 import type { UnknownModelError } from "./Pricing.ts"
 import type { PromptNotFound } from "./Prompt.ts"
+import type { RetentionRefused } from "./RetentionError.ts"
 import type { StoreError } from "./StoreError.ts"
 
 /**
@@ -44,6 +45,7 @@ export type GovernanceError =
   | PromptNotFound
   | OtherIdentity
   | RotationRefused
+  | RetentionRefused
   | StoreError
 
 const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
@@ -73,6 +75,7 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "PromptNotFound",
   "OtherIdentity",
   "RotationRefused",
+  "RetentionRefused",
   "StoreError"
 ])
 

@@ -1,4 +1,5 @@
 import { Effect, Schema } from "effect"
+import { Identifier } from "../schema/Identifier.ts"
 import { AgentId, SessionId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 
@@ -18,3 +19,12 @@ export const decodeIds = Effect.fnUntraced(function* (agent: string, session: st
   const agentId = yield* decodeArgument(AgentId, "agentId", agent)
   return { agentId, sessionId: session === null ? null : yield* decodeArgument(SessionId, "sessionId", session) }
 })
+
+/** Why somebody does something, for the audit log: one line of 1 to 1000 characters. */
+export const reasonOf = (given: unknown): Effect.Effect<string, InvalidInput> =>
+  Effect.mapError(
+    decodeReason(given),
+    () => new InvalidInput({ field: "reason", problem: "must have 1 to 1000 visible characters" })
+  )
+
+const decodeReason = Schema.decodeUnknownEffect(Identifier(1000))

@@ -1,8 +1,7 @@
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { ChainIntegrityError } from "../schema/AuditError.ts"
 import { recordOf } from "../schema/AuditReading.ts"
 import type { AuditRecord } from "../schema/AuditRecord.ts"
-import { checkRow, sameBytes, type Verifier } from "../schema/Chain.ts"
 import {
   type ChainBreak,
   type ChainReport,
@@ -11,13 +10,13 @@ import {
   verdictOf,
   worst
 } from "../schema/ChainReport.ts"
-import type { ChainHead, ChainRow } from "../schema/Envelope.ts"
+import type { ChainRow } from "../schema/Envelope.ts"
 import { ChainId, EventId, operatorChain, SessionId, sessionChain } from "../schema/Ids.ts"
 import { markerKind } from "../schema/RotationMarker.ts"
-import { type SignatureStatus, type SignatureVerdict, statusOf } from "../schema/SignatureStatus.ts"
-import type { StoreError } from "../schema/StoreError.ts"
+import { type SignatureStatus, statusOf } from "../schema/SignatureStatus.ts"
 import { type AuditQuery, AuditStore, type ChainPosition } from "./AuditStore.ts"
 import { tail } from "./AuditTail.ts"
+import * as ChainCheck from "./ChainCheck.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import * as RotationProof from "./RotationProof.ts"
 import * as SignatureJudge from "./SignatureJudge.ts"
@@ -32,72 +31,8 @@ export interface Range {
 /** Everything that reads the log: verification, traces, reports and the tail. */
 export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRead: boolean }) {
   const store = yield* AuditStore
-  const keys = yield* ChainKeys
-  const { hash, macFor } = keys
-  /** Opened for each verification: keys are registered and revoked while this process runs. */
-  const openJudge = yield* SignatureJudge.make(hash)
-
-  const verifierWith = (judge: Judge, verdicts: SignatureJudge.Verdicts): Verifier => ({
-    hash,
-    macFor,
-    signature: SignatureJudge.signatureOf(judge, verdicts)
-  })
-
-  const checked = (row: ChainRow, before: Parameters<typeof checkRow>[1], verifier: Verifier) => {
-    const found = checkRow(row, before, verifier)
-    return row.kind === markerKind ? [...found, ...RotationProof.markerBreaks(row, keys)] : found
-  }
-
-  /** Every finding of one chain, row by row, then the comparison of its end with the head. */
-  const check = (
-    judge: Judge,
-    chain: ChainId,
-    range: { readonly fromSeq: number; readonly toSeq: number | undefined },
-    visit: Visit
-  ): Effect.Effect<Option.Option<ChainBreak>, ChainIntegrityError | StoreError> =>
-    Effect.gen(function* () {
-      // Read before the rows: what is appended meanwhile lies behind it, and is no contradiction.
-      const head = yield* store.head(chain)
-      // A range is bound to the row before it, which is checked as well.
-      const fromSeq = Math.max(1, range.fromSeq - 1)
-      const read: { last: ChainHead | null | undefined; atHead: ChainRow | undefined } = {
-        last: fromSeq === 1 ? null : undefined,
-        atHead: undefined
-      }
-      const checkPage = (rows: ReadonlyArray<ChainRow>, verdicts: SignatureJudge.Verdicts) => {
-        const verifier = verifierWith(judge, verdicts)
-        // One effect for a page, unless a row has something to say: an effect for each would cost half as much as its digests.
-        const said: Array<Effect.Effect<void, ChainIntegrityError>> = []
-        for (const row of rows) {
-          const found = checked(row, read.last, verifier)
-          read.last = row
-          if (row.seq === head.seq) read.atHead = row
-          const effect = visit(row, found, verdicts.get(row))
-          if (effect !== undefined) said.push(effect)
-        }
-        return said.length === 0 ? Effect.void : Effect.all(said, { discard: true })
-      }
-      yield* Stream.runForEachArray(store.rows(chain, { fromSeq, toSeq: range.toSeq }), (rows) => {
-        const judging = judge?.judge(rows)
-        return judging === undefined
-          ? checkPage(rows, SignatureJudge.noVerdicts)
-          : Effect.flatMap(judging, (verdicts) => checkPage(rows, verdicts))
-      })
-      if (range.toSeq !== undefined && range.toSeq < head.seq) return Option.none()
-      const lastSeq = read.last?.seq ?? 0
-      const { atHead } = read
-      const endsElsewhere =
-        lastSeq < head.seq ||
-        (atHead !== undefined && !(head.hash !== null && sameBytes(atHead.hash, head.hash))) ||
-        (lastSeq > head.seq && (yield* store.head(chain)).seq < lastSeq)
-      return endsElsewhere
-        ? Option.some<ChainBreak>({
-            chain,
-            seq: Math.min(lastSeq, head.seq) + (lastSeq === head.seq ? 0 : 1),
-            problem: "head"
-          })
-        : Option.none()
-    })
+  const { macFor } = yield* ChainKeys
+  const open = yield* ChainCheck.make
 
   const failAt = (found: ChainBreak) => Effect.fail(new ChainIntegrityError(found))
 
@@ -106,8 +41,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
     return first === undefined ? undefined : failAt(first)
   }
 
-  const verifyOne = Effect.fnUntraced(function* (judge: Judge, chain: ChainId, range: Range) {
-    const end = yield* check(judge, chain, { fromSeq: range.fromSeq ?? 1, toSeq: range.toSeq }, failFirst)
+  const verifyOne = Effect.fnUntraced(function* (check: ChainCheck.ChainCheck, chain: ChainId, range: Range) {
+    const { end } = yield* check.chain(chain, { fromSeq: range.fromSeq ?? 1, toSeq: range.toSeq }, failFirst)
     if (Option.isSome(end)) return yield* failAt(end.value)
   })
 
@@ -126,8 +61,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   const verifyChain = Effect.fn("Audit.verifyChain")(function* (range: Range = {}) {
     const wanted = chainOf(range)
     const chains = wanted === undefined ? yield* allChains : Option.toArray(wanted)
-    const judge = yield* openJudge
-    yield* Effect.forEach(chains, (chain) => verifyOne(judge, chain, range), { discard: true, concurrency: atOnce })
+    const check = yield* open
+    yield* Effect.forEach(chains, (chain) => verifyOne(check, chain, range), { discard: true, concurrency: atOnce })
     return true as const
   })
 
@@ -135,7 +70,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
     const chain = chainOf({ sessionId })
     if (chain === undefined || Option.isNone(chain)) return []
     const rows: Array<ChainRow> = []
-    const end = yield* check(yield* openJudge, chain.value, { fromSeq: 1, toSeq: undefined }, (row, found) => {
+    const check = yield* open
+    const { end } = yield* check.chain(chain.value, { fromSeq: 1, toSeq: undefined }, (row, found) => {
       rows.push(row)
       return failFirst(row, found)
     })
@@ -144,7 +80,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   })
 
   const trace = Effect.fn("Audit.trace")(function* (eventId: string) {
-    const judge = yield* openJudge
+    const check = yield* open
     const path: Array<AuditRecord> = []
     const seen = new Set<string>()
     let next = Option.getOrUndefined(eventIdOf(eventId))
@@ -154,8 +90,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       const rows: ReadonlyArray<ChainRow> = yield* store.byId(next)
       const row: ChainRow | undefined = rows.find((one) => one.chain === chain) ?? rows[0]
       if (row === undefined) break
-      const verdicts: SignatureJudge.Verdicts = yield* judge?.judge([row]) ?? Effect.succeed(SignatureJudge.noVerdicts)
-      yield* failFirst(row, checked(row, undefined, verifierWith(judge, verdicts))) ?? Effect.void
+      yield* failFirst(row, yield* check.row(row)) ?? Effect.void
       path.push(recordOf(row))
       chain = row.chain
       next = row.parent ?? undefined
@@ -166,9 +101,9 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   const getEvents = Effect.fn("Audit.getEvents")(function* (query: AuditQuery) {
     const rows = yield* store.find(query)
     if (options.verifyOnRead) {
-      const judge = yield* openJudge
+      const check = yield* open
       const chains = new Set(rows.map((row) => row.chain))
-      yield* Effect.forEach(chains, (chain) => verifyOne(judge, chain, {}), { discard: true })
+      yield* Effect.forEach(chains, (chain) => verifyOne(check, chain, {}), { discard: true })
     }
     return rows.map(recordOf)
   })
@@ -178,7 +113,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
   ) {
     const only = wanted.chain === undefined ? undefined : chainIdOf(wanted.chain)
     const chains = only === undefined ? yield* allChains : Option.toArray(only)
-    const judge = yield* openJudge
+    const check = yield* open
+    const { judge } = check
     const signatures = new Map<SignatureStatus, number>()
     const keyIds = new Set<string>()
     const signers = new Set<string>()
@@ -193,8 +129,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       let lastSeq = 0
       let unjudged = 0
       let reason: string | null = null
-      const end = yield* Effect.catchTag(
-        check(judge, chain, { fromSeq: 1, toSeq: undefined }, (row, found, verdict) => {
+      const { end, pruned } = yield* Effect.catchTag(
+        check.chain(chain, { fromSeq: 1, toSeq: undefined }, (row, found, verdict) => {
           rows++
           total++
           if (judge !== null) SignatureJudge.count(signatures, statusOf(row, judge.keys, verdict))
@@ -217,11 +153,16 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
         Effect.die
       )
       if (Option.isSome(end)) breaks.push(end.value)
-      return {
-        breaks,
-        reason: reason ?? (Option.isSome(end) ? end.value.problem : null),
-        result: { chain, rows, lastSeq, unjudged, verdict: verdictOf(breaks.length, unjudged) }
+      if (pruned?.judged === false) unjudged++
+      const result: ChainResult = {
+        chain,
+        rows,
+        lastSeq,
+        unjudged,
+        verdict: verdictOf(breaks.length, unjudged),
+        ...(pruned === undefined ? {} : { pruned: { toSeq: pruned.seq, sealSeq: pruned.sealSeq } })
       }
+      return { breaks, reason: reason ?? (Option.isSome(end) ? end.value.problem : null), result }
     })
 
     const examined = yield* Effect.forEach(chains, examine, { concurrency: atOnce })
@@ -244,13 +185,6 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
 
   return { verifyChain, traceSessionChain, trace, getEvents, report, tail: tail(store) }
 })
-
-type Judge = SignatureJudge.SignatureJudge | null
-type Visit = (
-  row: ChainRow,
-  found: ReadonlyArray<ChainBreak>,
-  verdict: SignatureVerdict | undefined
-) => Effect.Effect<void, ChainIntegrityError> | undefined
 
 /** Chains read at the same time: while one page is on its way, another is checked. */
 const atOnce = 4

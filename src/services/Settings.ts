@@ -65,6 +65,7 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
     enforcementDeadline: duration(options.enforcementDeadline, defaults.enforcementDeadline),
     auditDeadline: duration(options.auditDeadline, defaults.auditDeadline),
     leaseDuration: duration(options.leaseDuration, defaults.leaseDuration),
+    minimumRetention: duration(options.minimumRetention, defaults.minimumRetention),
     platform: {
       bridgeEnabled: given(options.platform?.bridgeEnabled, env.bridgeEnabled, false),
       ingestUrl: given<string | null>(options.platform?.ingestUrl, env.ingestUrl, null),
@@ -86,6 +87,7 @@ type DurationKey =
   | "auditDeadline"
   | "leaseDuration"
   | "checkpointInterval"
+  | "minimumRetention"
 type Special =
   | SecretKey
   | DurationKey
@@ -121,6 +123,7 @@ const transformed: ReadonlySet<string> = new Set<Special>([
   "enforcementDeadline",
   "auditDeadline",
   "leaseDuration",
+  "minimumRetention",
   "historicSecrets",
   "costUnknownModelFallbackUsdPerMillion",
   "egress",
@@ -232,7 +235,8 @@ const durations: ReadonlyArray<DurationKey> = [
   "enforcementDeadline",
   "auditDeadline",
   "leaseDuration",
-  "checkpointInterval"
+  "checkpointInterval",
+  "minimumRetention"
 ]
 
 const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: GovernanceOptions) {
@@ -252,6 +256,12 @@ const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: Go
   }
   if (Duration.isLessThan(config.checkpointInterval, Duration.seconds(1))) {
     return yield* wrong("checkpointInterval", "must be at least 1 second")
+  }
+  if (Duration.isLessThan(config.minimumRetention, defaults.minimumRetention)) {
+    return yield* wrong(
+      "minimumRetention",
+      "cannot be shorter than 183 days; a shorter time is a decision of each pruning"
+    )
   }
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(config.schema)) {
     return yield* wrong("schema", "must be a plain lower-case Postgres identifier")

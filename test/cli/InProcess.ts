@@ -11,11 +11,14 @@ import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { Cost } from "../../src/services/Cost.ts"
 import { CostStore } from "../../src/services/CostStore.ts"
+import { Erasure } from "../../src/services/Erasure.ts"
+import { LegalHolds } from "../../src/services/LegalHolds.ts"
 import * as OperatorPolicies from "../../src/services/OperatorPolicies.ts"
 import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import { PresenceStore } from "../../src/services/PresenceStore.ts"
 import { Prompts } from "../../src/services/Prompts.ts"
+import { Retention } from "../../src/services/Retention.ts"
 
 export interface Ran {
   readonly code: number
@@ -91,11 +94,14 @@ export const memory = Layer.effectContext(
       AuditStore,
       Cost,
       CostStore,
+      Erasure,
+      LegalHolds,
       OperatorPolicies.OperatorPolicies,
       PolicyStore,
       Presence,
       PresenceStore,
-      Prompts
+      Prompts,
+      Retention
     )(built)
     const all = () => Layer.succeedContext(services)
     const none = new UsageError({ subject: "memory", problem: "has no owner", todo: "" })
@@ -103,6 +109,7 @@ export const memory = Layer.effectContext(
       stores: all,
       services: all,
       reader: all,
+      keeping: all,
       owner: () => Layer.effectContext(Effect.fail(none)),
       rotation: () => Layer.effectContext(Effect.fail(none)),
       examine: () => Effect.succeed({ findings: [], stoppedBy: null })

@@ -29,6 +29,7 @@ import { InvalidMoney } from "../../src/schema/Money.ts"
 import { AgentHaltedError, DelegationError, HaltPersistenceError } from "../../src/schema/Presence.ts"
 import { UnknownModelError } from "../../src/schema/Pricing.ts"
 import { PromptName, PromptNotFound, PromptVersion } from "../../src/schema/Prompt.ts"
+import { RetentionRefused } from "../../src/schema/RetentionError.ts"
 import { WeakSecret } from "../../src/schema/Secret.ts"
 import { StoreError } from "../../src/schema/StoreError.ts"
 import { governed } from "../../src/services/Governor.ts"
@@ -104,6 +105,9 @@ const governance: ReadonlyArray<Error> = [
   new OtherIdentity({ keyId: KeyId.make("a".repeat(32)), version: 2, given: KeyId.make("b".repeat(32)) }),
   ...RotationRefused.fields.problem.literals.map(
     (problem) => new RotationRefused({ problem, keyId: KeyId.make("a".repeat(32)) })
+  ),
+  ...RetentionRefused.fields.problem.literals.map(
+    (problem) => new RetentionRefused({ problem, chain: "session:s1", holds: [] })
   ),
   ...problems.map((problem) => new StoreError({ store: "CostStore", operation: "snapshot", problem }))
 ]

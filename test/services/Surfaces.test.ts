@@ -82,7 +82,8 @@ const parts = new Set([
     "PromptStore",
     "Rooms"
   ],
-  ...["Settings", "Signal", "StoreTransaction", "Sweep", "Wrappers"]
+  ...["Settings", "Signal", "StoreTransaction", "Sweep", "Wrappers"],
+  ...["Erasure", "LegalHolds", "Retention", "RetentionStore", "SubjectKeys", "SubjectKeyStore"]
 ])
 
 const services = Effect.gen(function* () {

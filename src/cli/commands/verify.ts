@@ -45,7 +45,7 @@ export const verify = Command.make("verify", {
           : undefined
       const found = yield* walk(only)
       // A chain that was asked for and is not there proves nothing, least of all that nobody deleted it.
-      const nothing = only !== undefined && found.rows === 0 && found.verdict === "ok"
+      const nothing = only !== undefined && found.rows === 0 && found.verdict === "ok" && !isPruned(found)
       const report: ChainReport = nothing ? { ...found, verdict: "unverifiable" } : found
       yield* answer(report, (width) => text(report, width))
       yield* conclude(report, only)
@@ -72,6 +72,7 @@ const text = (report: ChainReport, width: number | undefined): string => {
     ...(bad.length === 0 ? [] : [table(columns, bad, width), ""]),
     ...report.breaks.map((found) => terminalText(new ChainIntegrityError(found).message)),
     ...(report.breaks.length === 0 ? [] : [""]),
+    ...prunedLines(report),
     `${verdicts[report.verdict]}: ${counted(report.rows, "row")} in ${counted(report.chains.length, "chain")}, ${counted(report.breaks.length, "break")}`,
     ...(report.authenticated
       ? []
@@ -87,6 +88,20 @@ const text = (report: ChainReport, width: number | undefined): string => {
   return lines.join("\n")
 }
 
+const isPruned = (report: ChainReport) => report.chains.some(({ pruned }) => pruned !== undefined)
+
+const prunedLines = (report: ChainReport): ReadonlyArray<string> => {
+  const lines = report.chains.flatMap(({ chain, pruned }) =>
+    pruned === undefined
+      ? []
+      : [`${terminalText(chain)}: rows 1 to ${pruned.toSeq} were pruned (seal: operator, row ${pruned.sealSeq})`]
+  )
+  const more = lines.length - mostLines
+  return more <= 0 ? lines : [...lines.slice(0, mostLines), `and ${counted(more, "chain")} more; --json lists all`]
+}
+
+const mostLines = 20
+
 const columns = [
   { title: "CHAIN", keep: true, value: (row: ChainReport["chains"][number]) => row.chain },
   { title: "ROWS", right: true, keep: true, value: (row: ChainReport["chains"][number]) => String(row.rows) },
@@ -101,7 +116,7 @@ const conclude = Effect.fnUntraced(function* (report: ChainReport, chain: string
     const chains = new Set(report.breaks.map((found) => found.chain)).size
     return yield* new Tampered({ breaks: report.breaks.length, chains })
   }
-  if (chain !== undefined && report.rows === 0) {
+  if (chain !== undefined && report.rows === 0 && !isPruned(report)) {
     return yield* new Unverifiable({
       what: `${chain} has no rows here`,
       todo: "Check the name with `governance tail --since 1d`; if the chain should exist, its rows were deleted."

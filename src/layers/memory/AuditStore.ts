@@ -16,6 +16,8 @@ export class MemoryAudit extends Context.Service<
     readonly stats: Effect.Effect<{ readonly size: number; readonly max: number; readonly evicted: number }>
     /** Fails when rows were evicted since the start. */
     readonly verifyNotTruncated: Effect.Effect<void, StoreError>
+    /** Drops the rows of a chain up to `toSeq`, which a seal now stands for (A-29). */
+    readonly drop: (chain: ChainId, toSeq: number) => void
   }
 >()("effect-governance/layers/memory/MemoryAudit") {}
 
@@ -152,7 +154,19 @@ export const make = Effect.fnUntraced(function* (options: MemoryAuditOptions = {
       )
   })
 
+  const drop = (id: ChainId, toSeq: number) => {
+    const chain = chains.get(id)
+    const rows = chain?.rows(1, toSeq).length ?? 0
+    let left = rows
+    for (let i = 0; i < rows; i++) chain?.evict()
+    const kept = oldestFirst.slice(forgotten).filter((one) => one !== chain || left-- <= 0)
+    oldestFirst.splice(0, oldestFirst.length, ...kept)
+    forgotten = 0
+    size -= rows
+  }
+
   const memory = MemoryAudit.of({
+    drop,
     stats: Effect.sync(() => ({ size, max, evicted })),
     verifyNotTruncated: Effect.suspend(() =>
       evicted === 0
