@@ -68,8 +68,8 @@ export const make = Effect.gen(function* () {
         Effect.gen(function* () {
           const result = yield* store.releaseHold(order.scope, order.name)
           if (result === "NotOwner") return yield* new RetentionRefused({ problem: "notOwner", chain: "", holds: [] })
-          if (result === "released") yield* record("audit.legal_hold_released", facts(order))
-          return result === "released"
+          if (result === "Released") yield* record("audit.legal_hold_released", facts(order))
+          return result === "Released"
         })
       )
     }),

@@ -148,7 +148,8 @@ export const make = Effect.gen(function* () {
     const { seal: id, ...segment } = sealed
     yield* transaction.run(
       Effect.gen(function* () {
-        if (!(yield* store.seal(sealed))) return yield* refuse("moved", sealed.chain)
+        const result = yield* store.seal(sealed)
+        if (result !== "Sealed") return yield* refuse(result === "Behind" ? "moved" : "notOwner", sealed.chain)
         yield* record(sealedKind, { ...segment, by }, id)
       })
     )

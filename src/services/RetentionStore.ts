@@ -33,8 +33,8 @@ export class RetentionStore extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<AgedRows>, StoreError>
     /** The seal of a segment that is not pruned yet, if the chain has one. */
     readonly unpruned: (chain: ChainId) => Effect.Effect<SealedSegment | null, StoreError>
-    /** Notes a seal. False when the segment does not continue the last one: somebody else was faster. */
-    readonly seal: (segment: SealedSegment) => Effect.Effect<boolean, StoreError>
+    /** Notes a seal. `Behind`: the segment does not continue the last one, because somebody else was faster. */
+    readonly seal: (segment: SealedSegment) => Effect.Effect<"Sealed" | "Behind" | "NotOwner", StoreError>
     /** MUST delete exactly the rows that were sealed, unheld and older than `minAgeMs` by the time of recording, or nothing. */
     readonly prune: (segment: SealedSegment, minAgeMs: number) => Effect.Effect<PruneResult, StoreError>
 
@@ -49,6 +49,6 @@ export class RetentionStore extends Context.Service<
     readonly releaseHold: (
       scope: HoldScope,
       name: string
-    ) => Effect.Effect<"released" | "none" | "NotOwner", StoreError>
+    ) => Effect.Effect<"Released" | "None" | "NotOwner", StoreError>
   }
 >()("effect-governance/services/RetentionStore") {}

@@ -87,12 +87,12 @@ export const make = Effect.gen(function* () {
     unpruned: (chain) => Effect.sync(() => segments.get(chain)?.find(({ pruned }) => !pruned)?.sealed ?? null),
     seal: Effect.fnUntraced(function* (sealed) {
       const before = segments.get(sealed.chain) ?? []
-      if (sealed.fromSeq !== (before.at(-1)?.sealed.toSeq ?? 0) + 1) return false
+      if (sealed.fromSeq !== (before.at(-1)?.sealed.toSeq ?? 0) + 1) return "Behind"
       yield* change(
         () => segments.set(sealed.chain, [...before, { sealed, pruned: false }]),
         () => segments.set(sealed.chain, before)
       )
-      return true
+      return "Sealed"
     }),
     prune,
     holds: Effect.sync(() => sorted(holds)),
@@ -123,12 +123,12 @@ export const make = Effect.gen(function* () {
     releaseHold: Effect.fnUntraced(function* (scope, name) {
       const key = keyOf(scope, name)
       const hold = holds.get(key)
-      if (hold === undefined) return "none"
+      if (hold === undefined) return "None"
       yield* change(
         () => holds.delete(key),
         () => holds.set(key, hold)
       )
-      return "released"
+      return "Released"
     })
   })
 })

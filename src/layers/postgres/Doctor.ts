@@ -73,7 +73,8 @@ const triggers = (found: Rows): ReadonlyArray<Finding.Finding> => {
 
 const tablesQuery = `SELECT c.relname::text, c.relpersistence::text,
     CASE WHEN c.relname IN ('governance_audit_events', 'governance_audit_chain_keys', 'governance_audit_chain_heads', 'governance_meta',
-           'governance_migrations', 'governance_prompts', 'governance_prompt_versions', 'governance_prompt_activations')
+           'governance_migrations', 'governance_prompts', 'governance_prompt_versions', 'governance_prompt_activations',
+           'governance_subject_keys', 'governance_legal_holds', 'governance_retention_segments')
          THEN concat_ws(' ', CASE WHEN has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END,
            CASE WHEN has_table_privilege(c.oid, 'UPDATE') THEN 'UPDATE' END,
            CASE WHEN has_table_privilege(c.oid, 'DELETE') THEN 'DELETE' END,
@@ -102,7 +103,8 @@ const tables = (found: Rows): ReadonlyArray<Finding.Finding> => {
 
 const functionsQuery = `SELECT p.proname::text, p.prosecdef, coalesce(array_to_string(p.proconfig, ' '), ''),
     has_function_privilege(p.oid, 'EXECUTE'),
-    EXISTS (SELECT 1 FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
+    EXISTS (SELECT 1 FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0),
+    pg_has_role(current_user, p.proowner, 'MEMBER')
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
   WHERE n.nspname = $1 AND p.proname LIKE 'governance\\_%' ORDER BY 1`
 
@@ -139,8 +141,20 @@ const functions = (found: Rows): ReadonlyArray<Finding.Finding> => {
       )
     )
   }
+  const pruning = found.filter((row) => row[3] === true && row[5] !== true && ownersOnly.has(String(row[0])))
+  if (pruning.length > 0) {
+    findings.push(
+      Finding.warn(
+        check,
+        `this role may call ${pruning.map((row) => row[0]).join(", ")}`,
+        "Pruning and releasing holds are the owner's: run the host as a role of its own, or REVOKE EXECUTE from it."
+      )
+    )
+  }
   return findings.length > 0 ? findings : [Finding.ok(check, "security and rights are as migrated")]
 }
+
+const ownersOnly = new Set(["governance_prune_segment", "governance_seal_segment", "governance_release_hold"])
 
 const roleQuery = `SELECT r.rolsuper, r.rolbypassrls, pg_has_role(current_user, c.relowner, 'MEMBER')
   FROM pg_catalog.pg_roles r, pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

@@ -53,13 +53,13 @@ export const make = Effect.gen(function* () {
       ),
 
     seal: ({ chain, firstPrev, fromSeq, lastHash, root, seal, toSeq }) =>
-      Effect.map(
-        ask(
-          "seal",
-          `SELECT ${prefix}governance_seal_segment($1, $2, $3, decode($4, 'hex'), decode($5, 'hex'), decode($6, 'hex'), $7::uuid)`,
-          [chain, BigInt(fromSeq), BigInt(toSeq), firstPrev, lastHash, root, seal]
-        ),
-        ([row]) => row?.[0] === true
+      ask(
+        "seal",
+        `SELECT ${prefix}governance_seal_segment($1, $2, $3, decode($4, 'hex'), decode($5, 'hex'), decode($6, 'hex'), $7::uuid)`,
+        [chain, BigInt(fromSeq), BigInt(toSeq), firstPrev, lastHash, root, seal]
+      ).pipe(
+        Effect.map(([row]) => (row?.[0] === true ? ("Sealed" as const) : ("Behind" as const))),
+        Effect.catch(unlessForbidden)
       ),
 
     prune: ({ chain, fromSeq }, minAgeMs) =>
@@ -102,8 +102,8 @@ export const make = Effect.gen(function* () {
       ),
     releaseHold: (scope, name) =>
       ask("releaseHold", `SELECT ${prefix}governance_release_hold($1, $2)`, [scope, name]).pipe(
-        Effect.map(([row]) => (row?.[0] === true ? ("released" as const) : ("none" as const))),
-        Effect.catch((error) => (codeOf(error) === "42501" ? Effect.succeed("NotOwner" as const) : Effect.fail(error)))
+        Effect.map(([row]) => (row?.[0] === true ? ("Released" as const) : ("None" as const))),
+        Effect.catch(unlessForbidden)
       )
   })
 })
@@ -119,6 +119,9 @@ const verdicts: Readonly<Record<string, Exclude<PruneResult["_tag"], "Pruned">>>
 
 const codeOf = (error: StoreError): string | undefined =>
   isSqlError(error.detail) ? sqlState(error.detail) : undefined
+
+const unlessForbidden = (error: StoreError) =>
+  codeOf(error) === "42501" ? Effect.succeed("NotOwner" as const) : Effect.fail(error)
 
 const holdColumns = "scope, name, set_by, reason, (extract(epoch FROM set_at) * 1000)::bigint"
 const decodeScope = Schema.decodeUnknownSync(HoldScope)
