@@ -42,21 +42,23 @@ export interface SubjectKey {
   readonly key: Uint8Array
 }
 
-/** What `escape` does with marked values. Each value MUST get a fresh nonce and be sealed once: keep the text for retries. */
+/** What `escape` does with marked values. Each value is sealed once: keep the text for retries. */
 export const sealMarks =
   (options: {
     readonly event: EventId
     /** Undefined when there is no key at hand: then the value is lost, never plain. */
     readonly keyOf: (subject: string) => SubjectKey | undefined
     readonly seal: Seal
-    /** 12 fresh random bytes at every call. */
-    readonly nonce: () => Uint8Array
+    /** 12 bytes that MUST NOT come twice for two different values: random, or a keyed hash of place and value. */
+    readonly nonce: (key: Uint8Array, plaintext: Uint8Array, aad: Uint8Array) => Uint8Array
   }): SealMark =>
   (marked, pointer) => {
     const key = options.keyOf(Marked.subject(marked))
     if (key === undefined) return unsealable
-    const nonce = options.nonce()
-    const ct = options.seal(key.key, sealedPlaintext(marked), sealedAad(options.event, pointer), nonce)
+    const plaintext = sealedPlaintext(marked)
+    const aad = sealedAad(options.event, pointer)
+    const nonce = options.nonce(key.key, plaintext, aad)
+    const ct = options.seal(key.key, plaintext, aad, nonce)
     return { $sealed: { v: 1, key: key.id, nonce: Base64Url.encode(nonce), ct: Base64Url.encode(ct) } }
   }
 

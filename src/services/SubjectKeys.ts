@@ -30,7 +30,7 @@ export class SubjectKeys extends Context.Service<
   {
     /**
      * What `escape` needs to seal the marks of `tree` for the event or request with this id. Never fails: where a key cannot be
-     * had within the deadline the value becomes `{"$unsealable":true}`. Use it once, keep the text: each value is sealed once.
+     * had within the deadline the value becomes `{"$unsealable":true}`. Keep the text for retries: the key may be another then.
      */
     readonly sealFor: (event: EventId, tree: MarkedJson) => Effect.Effect<SealMark>
     /**
@@ -139,12 +139,7 @@ export const make = Effect.gen(function* () {
   return SubjectKeys.of({
     sealFor: (event, tree) =>
       Effect.map(keysOf(markedSubjects(tree)), (keys) =>
-        sealMarks({
-          event,
-          keyOf: (subject) => keys.get(subject),
-          seal: Aead.seal,
-          nonce: () => randomBytes(nonceBytes)
-        })
+        sealMarks({ event, keyOf: (subject) => keys.get(subject), seal: Aead.seal, nonce: nonceOf })
       ),
     hashing: (input) => {
       const taken = snapshotMarked(input)
@@ -208,11 +203,25 @@ const maxCached = 10_000
 const wrapLabel = "effect-governance/subject-key/v1/wrap\n"
 const wrapAad = (id: string) => new TextEncoder().encode(`${wrapLabel}${id}`)
 
-/** A key of its own for hashes, so that the key that seals does nothing else. */
-const macOf = ({ id, key }: SubjectKey, marked: Marked<JsonValue>) => {
-  const own = new Uint8Array(hkdfSync("sha256", key, "", "effect-governance/subject-key/v1/input-hash", 32))
-  return { key: id, mac: createHmac("sha256", own).update(sealedPlaintext(marked)).digest("hex") }
+/** HMAC under a key of its own for each purpose, so that the key that seals does nothing else. */
+const hmac = (key: Uint8Array, purpose: string, ...parts: ReadonlyArray<Uint8Array>) => {
+  const own = new Uint8Array(hkdfSync("sha256", key, "", `effect-governance/subject-key/v1/${purpose}`, 32))
+  const mac = createHmac("sha256", own)
+  for (const part of parts) mac.update(part)
+  return mac.digest()
 }
+
+/**
+ * The same value in the same place of the same event is sealed to the same bytes, so that a caller who repeats an event by its id
+ * repeats the same event. The additional data says where it ends: it is a label and canonical JSON.
+ */
+const nonceOf = (key: Uint8Array, plaintext: Uint8Array, aad: Uint8Array) =>
+  hmac(key, "nonce", aad, plaintext).subarray(0, nonceBytes)
+
+const macOf = ({ id, key }: SubjectKey, marked: Marked<JsonValue>) => ({
+  key: id,
+  mac: Hex.encode(hmac(key, "input-hash", sealedPlaintext(marked)))
+})
 
 const storedMetadata = ({ canonical }: StoredRow): JsonValue =>
   Option.match(parseEnvelope(canonical), { onNone: () => ({}), onSome: ({ metadata }) => metadata })
