@@ -10,6 +10,7 @@ import { table } from "../../Table.ts"
 /** Every hold that stands. */
 export const list = Command.make("list").pipe(
   Command.withDescription("List the holds that stand."),
+  Command.withExamples([{ command: "governance hold list", description: "What is held, by whom, since when and why" }]),
   Command.withHandler(
     Effect.fnUntraced(function* () {
       const holds = yield* LegalHolds.use(({ list }) => list)

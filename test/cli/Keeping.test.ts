@@ -1,0 +1,133 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, describe, layer } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
+import * as LiveEnvironment from "../../src/cli/LiveEnvironment.ts"
+import { freshDatabase, TestDatabase } from "../support/database.ts"
+import { governance, memory } from "./InProcess.ts"
+
+const real = { excludeTestServices: true } as const
+const secret = "38b8b53befc08b03be1298b72c8efc894e319d11d3b30e4ea1bd8970e33da504"
+const directory = mkdtempSync(join(tmpdir(), "keeping-"))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+const as =
+  (role: "appUrl" | "ownerUrl") =>
+  (...args: ReadonlyArray<string>) =>
+    Effect.flatMap(TestDatabase, (database) =>
+      governance(args, {
+        env: { GOVERNANCE_DATABASE_URL: Redacted.value(database[role]), GOVERNANCE_AUDIT_SECRET: secret }
+      })
+    )
+const app = as("appUrl")
+const owner = as("ownerUrl")
+const written = (session: string) =>
+  Effect.gen(function* () {
+    for (const _ of [1, 2, 3]) yield* app("emit", "step", "--agent", "clerk", "--session", session)
+    yield* Effect.sleep(1100)
+  })
+
+describe("governance prune, erase and hold", () => {
+  layer(Layer.merge(LiveEnvironment.layer, freshDatabase), real)("on Postgres", (it) => {
+    it.effect("prune says first what would go, archives it, and verify then says the range (CLI, A-29)", () =>
+      Effect.gen(function* () {
+        yield* written("s1")
+        const wish = ["prune", "--older-than", "1s", "--chain", "session:s1", "--allow-shorter", "--by", "ann"]
+        const dry = yield* owner(...wish, "--dry-run")
+        assert.include(dry.out, "3 rows would go; nothing was changed.")
+        const archive = join(directory, "s1.jsonl")
+        const refused = yield* app(...wish, "--archive", archive)
+        assert.strictEqual(refused.code, 2)
+        assert.include(refused.err, "only the owner")
+        assert.isFalse(existsSync(archive))
+        const ran = yield* owner(...wish, "--archive", archive, "--json")
+        assert.strictEqual(ran.code, 0, ran.err)
+        assert.strictEqual(JSON.parse(ran.out).pruned[0].rows, 3)
+        const lines = readFileSync(archive, "utf8").trimEnd().split("\n")
+        assert.deepStrictEqual(
+          lines.map((line) => JSON.parse(line).seq),
+          [1, 2, 3]
+        )
+        const verified = yield* app("verify", "--session", "s1")
+        assert.strictEqual(verified.code, 0, verified.err)
+        assert.include(verified.out, "session:s1: rows 1 to 3 were pruned (seal: operator, row 1)")
+      })
+    )
+
+    it.effect("a hold stops prune and erase, is listed, and only the owner lets go (CLI)", () =>
+      Effect.gen(function* () {
+        yield* written("s2")
+        const target = ["--session", "s2", "--reason", "case \u001b[31m12\u202e", "--by", "ann"]
+        assert.strictEqual((yield* app("hold", "set", ...target)).code, 0)
+        const listed = yield* app("hold", "list")
+        assert.include(listed.out, "s2")
+        assert.isFalse(["\u001b", "\u202e"].some((hidden) => listed.out.includes(hidden)))
+        const wish = ["prune", "--older-than", "1s", "--chain", "session:s2", "--allow-shorter", "--by", "ann"]
+        const held = yield* owner(...wish)
+        assert.strictEqual(held.code, 1)
+        assert.include(held.err, "a legal hold stands on session s2")
+        assert.strictEqual((yield* app("hold", "release", ...target)).code, 2)
+        assert.strictEqual((yield* owner("hold", "release", ...target)).code, 0)
+        assert.strictEqual((yield* owner("hold", "release", ...target)).code, 1)
+        assert.strictEqual((yield* owner(...wish)).code, 0)
+      })
+    )
+
+    it.effect("an archive never goes over a file that is there, and leaves none where nothing went (CLI)", () =>
+      Effect.gen(function* () {
+        const path = join(directory, "mine.txt")
+        writeFileSync(path, "mine")
+        const wish = ["prune", "--older-than", "400d", "--all", "--by", "ann", "--archive"]
+        const ran = yield* owner(...wish, path)
+        assert.strictEqual(ran.code, 2)
+        assert.strictEqual(readFileSync(path, "utf8"), "mine")
+        assert.strictEqual((yield* owner(...wish, join(directory, "none.jsonl"))).code, 0)
+        assert.isFalse(existsSync(join(directory, "none.jsonl")))
+      })
+    )
+
+    it.effect("erase answers for a subject it does not know too, and never prints the name (A-30)", () =>
+      Effect.gen(function* () {
+        const dry = yield* owner("erase", "customer-4711", "--dry-run")
+        assert.strictEqual(dry.code, 0)
+        const ran = yield* owner("erase", "customer-4711", "--by", "ann")
+        assert.strictEqual(ran.code, 0)
+        assert.include(ran.out, "Recorded in chain operator under the reference")
+        assert.notInclude(dry.out + ran.out + dry.err + ran.err, "customer-4711")
+      })
+    )
+  })
+
+  layer(memory, real)("on a line that is wrong", (it) => {
+    for (const args of [
+      ["prune"],
+      ["prune", "--older-than", "200d"],
+      ["prune", "--older-than", "200d", "--all", "--chain", "session:s1"],
+      ["prune", "--older-than", "200", "--all"],
+      ["prune", "--older-than", "-1d", "--all"],
+      ["prune", "--older-than", "0d", "--all"],
+      ["prune", "--older-than", "30d", "--all", "--by", "ann"],
+      ["prune", "--older-than", "200d", "--chain", "nothing", "--by", "ann"],
+      ["erase"],
+      ["erase", "", "--by", "ann"],
+      ["erase", "x".repeat(300), "--by", "ann"],
+      ["erase", "x", "--by", "\u0007"],
+      ["hold", "set", "--reason", "r"],
+      ["hold", "set", "--session", "s", "--agent", "a", "--reason", "r"],
+      ["hold", "set", "--session", "s", "--reason", "", "--by", "ann"],
+      ["hold", "set", "--chain", "s", "--reason", "r", "--by", "ann"]
+    ]) {
+      it.effect(
+        `governance ${args.join(" ").slice(0, 60)} is refused as usage, in one line that says what to do (L-06)`,
+        () =>
+          Effect.gen(function* () {
+            const ran = yield* governance(args)
+            assert.strictEqual(ran.code, 2, ran.err + ran.out)
+            assert.strictEqual(ran.out, "")
+            assert.notStrictEqual(ran.err, "")
+          })
+      )
+    }
+  })
+})
