@@ -94,7 +94,7 @@ export interface AuditOptions {
   /** Events per second and agent that `log` takes; what is beyond is counted, not stored (V8-12). Default: no limit. */
   readonly maxEventsPerSecond?: number | null | undefined
   /** Seals values marked with a subject (BEY-12). Without it they are stored as `{"$unsealable":true}`, never plain. */
-  readonly subjects?: Pick<SubjectKeys["Service"], "sealFor"> | undefined
+  readonly subjects?: AuditSealing.Sealing | undefined
 }
 
 export interface AuditStats {
@@ -156,30 +156,22 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
   }
 
   const send = (event: AuditEventInput): Effect.Effect<Sent, InvalidAuditEvent> =>
-    Effect.suspend(() => {
-      const intake = decode(event)
-      return Effect.isEffect(intake)
-        ? Effect.flatMap(intake, (sealed) => sendDecoded(event, sealed))
-        : sendDecoded(event, intake)
-    })
-
-  const sendDecoded = (
-    event: AuditEventInput,
-    intake: AuditSealing.Decoded
-  ): Effect.Effect<Sent, InvalidAuditEvent> => {
-    if (Result.isFailure(intake)) return refuse(event, intake.failure)
-    return Effect.flatMap(limit(intake.success), () =>
-      Effect.flatMap(draftOf(intake.success), (draft) =>
-        Effect.flatMap(delivery.deliver(draft), (result): Effect.Effect<Sent, InvalidAuditEvent> => {
-          if (result._tag === "Spooled" || result._tag === "Lost")
-            return Effect.succeed([result, result.draft] as const)
-          const other = conflict(result, draft)
-          if (other !== null) return refuse(event, taken(other))
-          return Effect.as(publish(result, draft), [result, draft] as const)
-        })
-      )
+    Effect.suspend(() =>
+      decode(event, (intake) => {
+        if (Result.isFailure(intake)) return refuse(event, intake.failure)
+        return Effect.flatMap(limit(intake.success), () =>
+          Effect.flatMap(draftOf(intake.success), (draft) =>
+            Effect.flatMap(delivery.deliver(draft), (result): Effect.Effect<Sent, InvalidAuditEvent> => {
+              if (result._tag === "Spooled" || result._tag === "Lost")
+                return Effect.succeed([result, result.draft] as const)
+              const other = conflict(result, draft)
+              if (other !== null) return refuse(event, taken(other))
+              return Effect.as(publish(result, draft), [result, draft] as const)
+            })
+          )
+        )
+      })
     )
-  }
 
   const recorded = ([result, draft]: Sent) =>
     result._tag === "Spooled"
@@ -192,8 +184,7 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
 
   const requireBy = (append: (draft: AuditDraft) => Effect.Effect<AppendResult, StoreError>, announce: boolean) =>
     Effect.fnUntraced(function* (event: AuditEventInput) {
-      const decoded = decode(event)
-      const intake = Effect.isEffect(decoded) ? yield* decoded : decoded
+      const intake = yield* decode(event, Effect.succeed)
       if (Result.isFailure(intake)) return yield* refuse(event, intake.failure)
       const draft = yield* draftOf(intake.success)
       const result = yield* append(draft)

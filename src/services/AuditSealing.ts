@@ -8,33 +8,29 @@ import { EventId } from "../schema/Ids.ts"
 import { snapshotMarked } from "../schema/Json.ts"
 import type { SubjectKeys } from "./SubjectKeys.ts"
 
+export type Sealing = Pick<SubjectKeys["Service"], "sealFor">
 export type Decoded = Result.Result<AuditIntake, InvalidAuditEvent>
 
 /**
- * Decodes an event, at once where nothing in it is marked. Marked values are sealed here, once, before anything is delivered:
- * retries, spool and copies carry the same bytes (BEY-12). An event with marks gets its id first, which its seals are bound to.
+ * Decodes an event and hands on what came of it, at once where nothing in it is marked. Marked values are sealed here, once,
+ * before anything is delivered: retries, spool and copies carry the same bytes (BEY-12). An event with marks gets its id
+ * first, which its seals are bound to.
  */
 export const make =
-  (
-    subjects: Pick<SubjectKeys["Service"], "sealFor"> | undefined,
-    random: SecureRandom.SecureRandom["Service"]
-  ): ((event: AuditEventInput) => Decoded | Effect.Effect<Decoded>) =>
-  (event) => {
+  (subjects: Sealing | undefined, random: SecureRandom.SecureRandom["Service"]) =>
+  <A, E>(event: AuditEventInput, use: (decoded: Decoded) => Effect.Effect<A, E>): Effect.Effect<A, E> => {
     noticed = false
     const decoded = decodeEvent(event, notice)
-    if (!noticed || subjects === undefined || Result.isFailure(decoded)) return decoded
+    if (!noticed || subjects === undefined || Result.isFailure(decoded)) return use(decoded)
     const { id } = decoded.success
-    return Effect.flatMap(id === null ? Effect.map(random.uuidV7(), EventId.make) : Effect.succeed(id), (own) =>
-      sealed(subjects, event, own)
+    return (id === null ? Effect.map(random.uuidV7(), EventId.make) : Effect.succeed(id)).pipe(
+      Effect.flatMap((own) => sealed(subjects, event, own)),
+      Effect.flatMap(use)
     )
   }
 
 /** From a second snapshot, which is then the only one that counts: a getter may answer differently each time. */
-const sealed = (
-  subjects: Pick<SubjectKeys["Service"], "sealFor">,
-  event: AuditEventInput,
-  id: EventId
-): Effect.Effect<Decoded> => {
+const sealed = (subjects: Sealing, event: AuditEventInput, id: EventId): Effect.Effect<Decoded> => {
   const taken = snapshotMarked(event.metadata)
   const metadata = Result.getOrElse(taken, () => event.metadata)
   const tree = Result.getOrElse(taken, () => null)

@@ -14,54 +14,26 @@ import { Audit } from "./Audit.ts"
 import { AuditStore } from "./AuditStore.ts"
 import * as OperatorRow from "./OperatorRow.ts"
 import * as PooledRandom from "./PooledRandom.ts"
+import {
+  CheckpointCoverage,
+  type PrunedSegment,
+  type PruneOptions,
+  type PruneReport,
+  type RetentionPlan,
+  type RetentionWish
+} from "./RetentionReport.ts"
 import { type AgedRows, RetentionStore, type SealedSegment } from "./RetentionStore.ts"
 import { Settings } from "./Settings.ts"
 import { StoreTransaction } from "./StoreTransaction.ts"
 
-/** Whether the row of chain `operator` with this number is in a checkpoint that has left the database. Default: nobody asks. */
-export const CheckpointCoverage = Context.Reference<(sealSeq: number) => Effect.Effect<boolean, StoreError>>(
-  "effect-governance/services/CheckpointCoverage",
-  { defaultValue: () => () => Effect.succeed(true) }
-)
-
-export interface RetentionWish {
-  /** Rows written and recorded longer ago than this may go. */
-  readonly olderThan: Duration.Duration
-  /** Only this chain. */
-  readonly chain?: string | undefined
-  /** Lets `olderThan` be shorter than the configured minimum; no law may ask for more. */
-  readonly allowShorter?: boolean | undefined
-}
-
-export interface PruneOptions<E> extends RetentionWish {
-  readonly by: string
-  /** Gets the rows of each segment before they are deleted, and MUST have kept them when it is done. */
-  readonly archive?: ((rows: ReadonlyArray<ChainRow>) => Effect.Effect<void, E>) | undefined
-}
-
-export interface PrunedSegment extends SealedSegment {
-  readonly rows: number
-}
-
-export interface PruneReport {
-  readonly pruned: ReadonlyArray<PrunedSegment>
-  /** Sealed, but not in a checkpoint yet: pruned the next time. */
-  readonly waiting: ReadonlyArray<SealedSegment>
-  /** Chains that have rows old enough and keep them, with the reason. */
-  readonly refused: ReadonlyArray<RetentionRefused>
-}
+export { CheckpointCoverage } from "./RetentionReport.ts"
 
 /** Takes old rows out of the log so that the rest still verifies and what has gone is still proved (BEY-12, A-29, CMP-15). */
 export class Retention extends Context.Service<
   Retention,
   {
     /** What `prune` would take away now, and what it would leave. Changes nothing. */
-    readonly plan: (
-      wish: RetentionWish
-    ) => Effect.Effect<
-      { readonly rows: ReadonlyArray<AgedRows>; readonly refused: ReadonlyArray<RetentionRefused> },
-      InvalidInput | StoreError
-    >
+    readonly plan: (wish: RetentionWish) => Effect.Effect<RetentionPlan, InvalidInput | StoreError>
     /**
      * Verifies, seals, archives and deletes, segment by segment; each step is one transaction, and a run that was cut off goes
      * on where it stopped. Needs the owner's connection. Chain `operator` is never pruned.

@@ -105,6 +105,7 @@ describe("Settings", () => {
     ["an api key alone (ENT-04, OQ-01)", {}, { apiKey: "x" }, "apiKey"],
     ["a duration of zero", {}, { haltCacheTtl: 0 }, "haltCacheTtl"],
     ["an endless duration", {}, { enforcementDeadline: Number.POSITIVE_INFINITY }, "enforcementDeadline"],
+    ["less than six months of the log (CMP-15)", {}, { minimumRetention: "182 days" }, "minimumRetention"],
     ["strict off without a rate (OQ-34)", {}, { costStrictUnknownModels: false }, "costStrictUnknownModels"],
     [
       "a negative rate (CFG-08)",
