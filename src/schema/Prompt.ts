@@ -3,6 +3,7 @@ import { canonicalize } from "./CanonicalJson.ts"
 import { escape, unescape } from "./Escape.ts"
 import { Identifier } from "./Identifier.ts"
 import type { OperatorId } from "./Ids.ts"
+import { domainLabels } from "./Subkeys.ts"
 
 /** What a prompt template is called, by whoever wrote it; case-sensitive, 1 to 256 characters after normalisation. */
 export const PromptName = Identifier(256).pipe(Schema.brand("PromptName"))
@@ -72,7 +73,7 @@ export const maxPromptBytes = 262_144
 export const promptContent = (text: string): string => canonicalize(escape(text))
 
 export const promptVersion = (content: string, hashHex: (text: string) => string): PromptVersion =>
-  PromptVersion.make(hashHex(promptLabel + content))
+  PromptVersion.make(hashHex(domainLabels.prompt + content))
 
 /** The text of a stored content, or none where it is not what `promptContent` writes. */
 export const promptText = (content: string): Option.Option<string> =>
@@ -81,7 +82,6 @@ export const promptText = (content: string): Option.Option<string> =>
     (text) => typeof text === "string"
   )
 
-const promptLabel = "effect-governance/prompt/v1/hash\n"
 const decodeJson = Schema.decodeUnknownOption(Schema.Json)
 
 /** There is no such prompt, version or activation. */

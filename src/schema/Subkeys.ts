@@ -26,5 +26,6 @@ export const domainLabels = {
   rotationMarker: "effect-governance/rotation-marker/v1/mac\n",
   rotationHandover: "effect-governance/rotation-handover/v1/aad\n",
   possession: "effect-governance/key-possession/v1/signature\n",
+  prompt: "effect-governance/prompt/v1/hash\n",
   sealedValue: "effect-governance/sealed/v1/aad\n"
 } as const

@@ -74,3 +74,28 @@ export const anyChain = (next: () => number, length: number, session = "s"): Rea
 /** As a reader finds them: each row against the one before it. */
 export const check = (rows: ReadonlyArray<ChainRow>, by: Verifier = verifier): ReadonlyArray<ChainBreak> =>
   rows.flatMap((row, i) => checkRow(row, i === 0 ? null : rows[i - 1], by))
+
+const flipText = (text: string, bit: number) => {
+  const at = bit >> 4
+  return text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ (1 << (bit & 15))) + text.slice(at + 1)
+}
+const flipBytes = (bytes: Uint8Array, bit: number) => {
+  const copy = Uint8Array.from(bytes)
+  copy[bit >> 3]! ^= 1 << (bit & 7)
+  return copy
+}
+const flipNumber = (value: number, bit: number) => Number(BigInt.asIntN(64, BigInt(value) ^ (1n << BigInt(bit))))
+
+/** Every way to flip one bit of one column. The columns come from the row itself, so a new one cannot escape (A-01, A-02). */
+export const bitFlips = (row: ChainRow, canonicalStep = 1): ReadonlyArray<ChainRow> =>
+  Object.entries(row).flatMap(([column, value]): ReadonlyArray<ChainRow> => {
+    const flips = (count: number, flip: (bit: number) => unknown, step = 1) =>
+      Array.from({ length: Math.ceil(count / step) }, (_, i) => ({ ...row, [column]: flip(i * step) }))
+    if (typeof value === "string")
+      return flips(value.length * 16, (bit) => flipText(value, bit), column === "canonical" ? canonicalStep : 1)
+    if (typeof value === "number") return flips(63, (bit) => flipNumber(value, bit))
+    if (value instanceof Uint8Array) return flips(value.length * 8, (bit) => flipBytes(value, bit))
+    // A column that is null becomes something.
+    if (value !== null) throw new Error(`no way to flip a bit of ${column}`)
+    return [{ ...row, [column]: column === "prev" || column === "signature" ? new Uint8Array(32) : "x" }]
+  })

@@ -33,6 +33,7 @@ const columns = [
 
 const list = Command.make("list").pipe(
   Command.withDescription("List the prompts and the version that is active of each."),
+  Command.withExamples([{ command: "governance prompts list --json", description: "The same for a program" }]),
   Command.withHandler(listAll)
 )
 
