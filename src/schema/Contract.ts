@@ -95,6 +95,11 @@ export class ContractViolation extends Schema.TaggedError<ContractViolation>()(
   },
   { httpApiStatus: 403 }
 ) {
+  /** What an audit row says of it, beside agent and tool. */
+  get facts() {
+    const { check, contractOf, custom, problem, says } = this
+    return { check, contractOf, custom, problem, says }
+  }
   override get message() {
     const check = this.custom === null ? this.check : `${this.check} (${this.custom})`
     const whose = this.contractOf === this.agentId ? "" : `, in the contract of ${this.contractOf}`

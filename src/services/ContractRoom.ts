@@ -88,13 +88,13 @@ export const layerOff = Layer.succeed(
 /** The audit row of a violation. */
 export const violationRow = (
   { agentId, inputHash, sessionId }: CallPlan,
-  { check, contractOf, custom, phase, problem, says, tool }: ContractViolation,
+  violation: ContractViolation,
   parentEventId: string | undefined
 ) => ({
-  kind: `contract.${phase}_violation`,
+  kind: `contract.${violation.phase}_violation`,
   agentId,
   sessionId: sessionId ?? undefined,
   parentEventId,
   inputHash: inputHash ?? undefined,
-  metadata: { check, contractOf, custom, problem, says, tool }
+  metadata: { ...violation.facts, tool: violation.tool }
 })

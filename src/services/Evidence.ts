@@ -97,7 +97,10 @@ export const make = Effect.gen(function* () {
       ),
     refusal: (plan, ticket, refusal) =>
       submit((atMs) =>
-        told(plan, ticket, "outcome", refusalKind(refusal), atMs, { reason: refusal.message, refused: refusal._tag })
+        told(plan, ticket, "outcome", refusalKind(refusal), atMs, {
+          ...(refusal._tag === "ContractViolation" ? refusal.facts : {}),
+          ...{ reason: refusal.message, refused: refusal._tag }
+        })
       ),
     attemptNow: (plan, ticket, nowMs) =>
       plan.metadata === undefined && audit.submitNow(new CallRow(plan, ticket, null, nowMs), nowMs),

@@ -45,7 +45,10 @@ describe("Room 3: contracts before a governed call (CON-04, design 5)", () => {
       has(error, { _tag: "ContractViolation", phase: "pre", problem: "unknown", agentId, tool: "pay" })
       assert.strictEqual(seen.ran, 0)
       assert.deepStrictEqual(yield* kinds(sessionId), ["contract.pre_violation"])
-      has((yield* rows)[0]?.metadata as object, { refused: "ContractViolation", name: "pay" })
+      has((yield* rows)[0]?.metadata as object, {
+        ...{ refused: "ContractViolation", name: "pay", check: "custom", custom: "missing", problem: "unknown" },
+        ...{ says: message, contractOf: agentId }
+      })
       assert.deepStrictEqual(yield* spent, [0n, 0n] as never)
     }).pipe(Effect.provide(memory()))
   )
