@@ -1,6 +1,6 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http"
 import { connect as connectTcp, type Socket } from "node:net"
-import { connect as connectTls, rootCertificates } from "node:tls"
+import { connect as connectTls, createSecureContext, rootCertificates, type SecureContext } from "node:tls"
 import { Effect, Layer } from "effect"
 import { EgressFailed } from "../schema/EgressError.ts"
 import type { EgressTarget } from "../schema/EgressTarget.ts"
@@ -8,15 +8,16 @@ import type { IpAddress } from "../schema/IpAddress.ts"
 import { type DialledRequest, type DialledResponse, Dialler, headerText } from "../services/Dialler.ts"
 import { Settings } from "../services/Settings.ts"
 
-// A socket of our own, handed to Node's HTTP client, is the whole guard: proxies, pools, redirects, HTTP/2 and global
-// dispatchers all live in agents, and without an agent there is none of them. undici has no such mode.
+// Node's own client takes a socket that is open already, and then no agent: proxies, pools and global dispatchers live in
+// agents. undici would do as well, as a dependency whose pools, redirects and HTTP/2 have to be switched off one by one.
 /** Dials the given address and nothing else. Trusts the certificate authorities that come with Node, and those in `ca`. */
 export const make = (ca: ReadonlyArray<string> = []): Dialler["Service"] => {
-  const authorities = [...rootCertificates, ...ca]
+  // Made once: reading all authorities takes longer than a handshake.
+  const trust = createSecureContext({ ca: [...rootCertificates, ...ca], minVersion: "TLSv1.2" })
   return Dialler.of({
     connect: Effect.fnUntraced(function* (target, address) {
       const socket = yield* Effect.acquireRelease(
-        Effect.sync(() => open(target, address, authorities)),
+        Effect.sync(() => open(target, address, trust)),
         (socket) => Effect.sync(() => socket.destroy())
       )
       yield* connected(socket, target)
@@ -36,7 +37,11 @@ export const layer = Layer.effect(
 )
 
 /** Everything is said here and nothing left to the environment: SSL_CERT_FILE, NODE_EXTRA_CA_CERTS and --tls-min-v1.0 change nothing. */
-const open = ({ host, literal, port, secure }: EgressTarget, { text }: IpAddress, ca: Array<string>): Socket => {
+const open = (
+  { host, literal, port, secure }: EgressTarget,
+  { text }: IpAddress,
+  secureContext: SecureContext
+): Socket => {
   const socket = secure
     ? connectTls({
         host: text,
@@ -44,9 +49,8 @@ const open = ({ host, literal, port, secure }: EgressTarget, { text }: IpAddress
         // For an address TLS has no server name; the certificate is then compared with the address itself.
         servername: literal === null ? host : "",
         ALPNProtocols: ["http/1.1"],
-        minVersion: "TLSv1.2",
         rejectUnauthorized: true,
-        ca
+        secureContext
       })
     : connectTcp({ host: text, port })
   // A socket may fail at any time, also when nobody waits for it any more.

@@ -161,7 +161,7 @@ const pages = Effect.fnUntraced(function* <A extends ChainPosition, E, R>(
 const leaseMs = 15_000
 const renewEvery = "5 seconds"
 const electEvery = "2 seconds"
-const pollEvery = "500 millis"
+const pollEvery = "1 second"
 const compareEveryMs = 10 * 60_000
 const warnEveryMs = 10 * 60_000
 /** Chains of one question, and rows of one chain in one look. */

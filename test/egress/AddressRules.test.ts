@@ -34,7 +34,7 @@ describe("AddressRules", () => {
     assert.isFalse(sameIp(parseIp("1.2.3.4")!, parseIp("::ffff:1.2.3.4")!))
   })
 
-  it("agrees with an independent table on a million random addresses (B-02, G10)", () => {
-    assert.deepStrictEqual(disagreements(1_000_000, 20_261), [])
+  it("agrees with an independent table on 100 000 random addresses (B-02, G10)", () => {
+    assert.deepStrictEqual(disagreements(100_000, 20_261), [])
   })
 })

@@ -61,6 +61,21 @@ describe("EgressDialler over loopback", () => {
     })
   )
 
+  it.live("opens a connection for each request, also to a receiver that would keep it (B-08)", () =>
+    Effect.gen(function* () {
+      let connections = 0
+      const server = createHttp({ keepAlive: true }, (_, answer) => {
+        answer.shouldKeepAlive = true
+        answer.end("ok")
+      })
+      server.on("connection", () => connections++)
+      const port = yield* listening(server)
+      const egress = yield* egressTo([`localhost:${port}`])
+      for (let i = 0; i < 3; i++) yield* egress.post(`http://localhost:${port}/`, { body: "" })
+      assert.strictEqual(connections, 3)
+    })
+  )
+
   it.live("does not follow a redirect: the internal server hears nothing (B-09)", () =>
     Effect.gen(function* () {
       let heard = 0

@@ -1,9 +1,11 @@
+import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
 import * as Database from "../../src/layers/postgres/Database.ts"
 import * as ReaderStore from "../../src/layers/postgres/ReaderStore.ts"
 import * as ReaderStoreSuite from "../../src/testing/ReaderStoreSuite.ts"
 import { databaseClock } from "../../src/testing/StoreSet.ts"
-import { freshDatabase, TestDatabase } from "../support/database.ts"
+import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
 
 const database = Layer.unwrap(Effect.map(TestDatabase, ({ appUrl }) => Database.layerFromUrl(appUrl)))
 
@@ -11,4 +13,26 @@ ReaderStoreSuite.suite(
   "Postgres",
   ReaderStore.layer.pipe(Layer.provide(database), Layer.provide(freshDatabase)),
   databaseClock
+)
+
+layer(layerSql("app").pipe(Layer.provide(freshDatabase)), { excludeTestServices: true })(
+  "The tables of readers",
+  (it) => {
+    it.effect("the runtime role writes them through their functions alone (A-17)", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const attempts = [
+          "INSERT INTO governance_readers VALUES ('r', 'h', 1, now(), true)",
+          "UPDATE governance_readers SET epoch = 0",
+          "INSERT INTO governance_reader_cursors VALUES ('agent:a', 'r', 1)",
+          "UPDATE governance_reader_cursors SET seq = 0",
+          "DELETE FROM governance_reader_cursors"
+        ]
+        for (const attempt of attempts) {
+          assert.include(`${(yield* Effect.flip(sql.unsafe(attempt))).reason.cause}`, "permission denied", attempt)
+        }
+        assert.deepStrictEqual(yield* sql.unsafe("SELECT * FROM governance_reader_cursors"), [])
+      })
+    )
+  }
 )
