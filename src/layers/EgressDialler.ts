@@ -1,7 +1,9 @@
+import { X509Certificate } from "node:crypto"
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http"
 import { connect as connectTcp, type Socket } from "node:net"
 import { connect as connectTls, createSecureContext, rootCertificates, type SecureContext } from "node:tls"
 import { Effect, Layer } from "effect"
+import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { EgressFailed } from "../schema/EgressError.ts"
 import type { EgressTarget } from "../schema/EgressTarget.ts"
 import type { IpAddress } from "../schema/IpAddress.ts"
@@ -12,6 +14,8 @@ import { Settings } from "../services/Settings.ts"
 // agents. undici would do as well, as a dependency whose pools, redirects and HTTP/2 have to be switched off one by one.
 /** Dials the given address and nothing else. Trusts the certificate authorities that come with Node, and those in `ca`. */
 export const make = (ca: ReadonlyArray<string> = []): Dialler["Service"] => {
+  // What is no certificate is passed over in silence by the next line, and throws here.
+  for (const pem of ca) new X509Certificate(pem)
   // Made once: reading all authorities takes longer than a handshake.
   const trust = createSecureContext({ ca: [...rootCertificates, ...ca], minVersion: "TLSv1.2" })
   return Dialler.of({
@@ -33,7 +37,12 @@ export const layerWith = (ca: ReadonlyArray<string>) => Layer.sync(Dialler, () =
 
 export const layer = Layer.effect(
   Dialler,
-  Effect.map(Settings, ({ egress }) => make(egress.ca))
+  Effect.flatMap(Settings, ({ egress }) =>
+    Effect.try({
+      try: () => make(egress.ca),
+      catch: () => new ConfigurationError({ setting: "egress.ca", problem: "holds something that is no certificate" })
+    })
+  )
 )
 
 /** Everything is said here and nothing left to the environment: SSL_CERT_FILE, NODE_EXTRA_CA_CERTS and --tls-min-v1.0 change nothing. */

@@ -1,5 +1,6 @@
 import { Effect, Option, Redacted } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
+import { hostAndPort } from "../schema/EgressTarget.ts"
 import { defaults, type GovernanceConfig } from "../schema/GovernanceConfig.ts"
 
 type Secret = string | Redacted.Redacted<string>
@@ -23,10 +24,10 @@ export const make = Effect.fnUntraced(function* (options: EgressOptions, env: Eg
   const inCode = options.egress?.allowedHosts ?? null
   const narrowed = Option.getOrNull(env.egressAllowedHosts)
   const egress: GovernanceConfig["egress"] = {
-    ...defaults.egress,
-    ...options.egress,
-    allowedHosts:
-      inCode === null || narrowed === null ? (inCode ?? narrowed) : inCode.filter((host) => narrowed.includes(host))
+    trustedHosts: options.egress?.trustedHosts ?? defaults.egress.trustedHosts,
+    allowMetadata: options.egress?.allowMetadata ?? defaults.egress.allowMetadata,
+    ca: options.egress?.ca ?? defaults.egress.ca,
+    allowedHosts: inCode === null || narrowed === null ? (inCode ?? narrowed) : inCode.filter(isAmong(narrowed))
   }
   if (options.approvalWebhooks !== undefined) {
     const approvalWebhooks = options.approvalWebhooks.map(({ agents, secret, url }) => ({
@@ -45,5 +46,8 @@ export const make = Effect.fnUntraced(function* (options: EgressOptions, env: Eg
   }
   return { egress, approvalWebhooks: url === null || secret === null ? [] : [{ url, secret, agents: null }] }
 })
+
+const isAmong = (others: ReadonlyArray<string>) => (host: string) =>
+  others.some((other) => hostAndPort(other) === hostAndPort(host))
 
 const hidden = (value: Secret) => (typeof value === "string" ? Redacted.make(value) : value)

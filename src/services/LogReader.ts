@@ -1,4 +1,4 @@
-import { Clock, Data, Effect, FiberMap, Option, Schedule, Stream } from "effect"
+import { Clock, Data, Effect, FiberMap, Option, Schedule, Semaphore, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { ChainRow } from "../schema/Envelope.ts"
 import type { ChainId } from "../schema/Ids.ts"
@@ -64,20 +64,23 @@ const reading = Effect.fnUntraced(function* (
 ) {
   const cursors = new Map<ChainId, number>()
   const slow = yield* FiberMap.make<ChainId, void, StoreError | Superseded>()
+  // After a long pause thousands of chains may have something to show: they must not take every connection at once.
+  const questions = Semaphore.makeUnsafe(4)
 
   const advance = Effect.fnUntraced(function* (positions: ReadonlyArray<ChainPosition>, begins?: boolean) {
-    if (!(yield* store.advance(reader, epoch, positions, begins))) return yield* new Superseded({ reader })
+    const moved = yield* questions.withPermit(store.advance(reader, epoch, positions, begins))
+    if (!moved) return yield* new Superseded({ reader })
     for (const { chain, seq } of positions) cursors.set(chain, seq)
   })
 
   const page = (chain: ChainId) => {
     // Rows may have been pruned right behind the cursor, so the page ends by its length and not by a seq.
     const rows = log.rows(chain, { fromSeq: (cursors.get(chain) ?? 0) + 1 })
-    return Stream.runCollect(Stream.take(rows, pageSize))
+    return questions.withPermit(Stream.runCollect(Stream.take(rows, pageSize)))
   }
 
-  const showAll = Effect.fnUntraced(function* (chain: ChainId) {
-    for (let rows = yield* page(chain); rows.length > 0; rows = yield* page(chain)) {
+  const showAll = Effect.fnUntraced(function* (chain: ChainId, first: ReadonlyArray<ChainRow>) {
+    for (let rows = first; rows.length > 0; rows = yield* page(chain)) {
       for (const row of rows.filter(({ kind }) => kinds.has(kind))) {
         yield* handle(row)
         yield* advance([row])
@@ -90,16 +93,17 @@ const reading = Effect.fnUntraced(function* (
   const look = Effect.fnUntraced(function* (moved: ReadonlyArray<ChainPosition>) {
     const quiet: Array<ChainPosition> = []
     let more = false
-    for (const { chain } of moved) {
+    const lookInto = Effect.fnUntraced(function* ({ chain }: ChainPosition) {
       const rows = yield* page(chain)
       const last = rows.at(-1)
-      if (last === undefined) continue
-      if (rows.some(({ kind }) => kinds.has(kind))) yield* FiberMap.run(slow, chain, showAll(chain))
+      if (last === undefined) return
+      if (rows.some(({ kind }) => kinds.has(kind))) yield* FiberMap.run(slow, chain, showAll(chain, rows))
       else {
         quiet.push({ chain, seq: last.seq })
         more ||= rows.length === pageSize
       }
-    }
+    })
+    yield* Effect.forEach(moved, lookInto, { concurrency: 4, discard: true })
     if (quiet.length > 0) yield* advance(quiet)
     return more
   })

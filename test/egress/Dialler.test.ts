@@ -6,6 +6,7 @@ import { Duration, Effect, Layer } from "effect"
 import * as EgressDialler from "../../src/layers/EgressDialler.ts"
 import * as EgressResolver from "../../src/layers/EgressResolver.ts"
 import * as Egress from "../../src/services/Egress.ts"
+import * as Settings from "../../src/services/Settings.ts"
 import { makeAuthority, openssl } from "./Authority.ts"
 import { rulesOf } from "./Fakes.ts"
 import { listening } from "./Listening.ts"
@@ -235,4 +236,16 @@ describe.skipIf(!openssl)("EgressDialler over TLS (needs the openssl command)", 
       assert.deepStrictEqual(protocols, ["http/1.1"])
     })
   )
+})
+
+describe("EgressDialler by its settings", () => {
+  for (const pem of ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]) {
+    it.effect(`does not start with ${JSON.stringify(pem.slice(0, 20))} for an authority (ENT-04, B-16)`, () =>
+      Effect.gen(function* () {
+        const layer = EgressDialler.layer.pipe(Layer.provide(Settings.layer({ egress: { ca: [pem] } })))
+        const error = yield* Effect.flip(Effect.scoped(Layer.build(layer)))
+        assert.strictEqual(error.setting, "egress.ca")
+      })
+    )
+  }
 })

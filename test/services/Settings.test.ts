@@ -66,7 +66,7 @@ describe("Settings", () => {
     () =>
       Effect.gen(function* () {
         const env = {
-          GOVERNANCE_EGRESS_ALLOWED_HOSTS: "b.example,c.example",
+          GOVERNANCE_EGRESS_ALLOWED_HOSTS: "B.example:443,c.example",
           GOVERNANCE_EGRESS_TRUSTED_HOSTS: "10.0.0.1",
           GOVERNANCE_EGRESS_ALLOW_METADATA: "true",
           GOVERNANCE_APPROVAL_WEBHOOK_URL: "https://env.example/",
