@@ -37,14 +37,15 @@ BEGIN
     FROM (SELECT h.chain, h.seq FROM {{schema}}.governance_audit_chain_heads h WHERE h.seq > 0
            ORDER BY h.moved_at DESC LIMIT 1) h
     JOIN {{schema}}.governance_audit_events e ON e.chain = h.chain AND e.seq = h.seq;
-  IF v_last <> ALL (p_known) THEN RETURN false; END IF;
+  IF v_last IS NOT NULL AND v_last <> ALL (p_known) THEN RETURN false; END IF;
   INSERT INTO {{schema}}.governance_audit_chain_keys (version, key_id, fingerprint)
   VALUES (1, p_key_id, p_fingerprint) ON CONFLICT DO NOTHING;
   RETURN FOUND;
 END $$;
 
 -- The compare-and-set of a rotation: false when p_expected with p_previous is not the current version any more, or when the
--- key was in use before. Whoever comes second waits here for the first to commit.
+-- key was in use before. Whoever comes second waits here for the first to commit. Not for the runtime role: who gets hold of a
+-- program's connection could else name a key that nobody has, and no rotation would be possible any more.
 CREATE FUNCTION {{schema}}.governance_advance_chain_key(
   p_expected int, p_previous text, p_key_id text, p_fingerprint text, p_marker uuid, p_handover bytea
 ) RETURNS boolean
@@ -65,5 +66,4 @@ REVOKE ALL ON FUNCTION {{schema}}.governance_advance_chain_key FROM PUBLIC;
 REVOKE ALL ON {{schema}}.governance_audit_chain_keys FROM {{app_role}};
 GRANT SELECT ON {{schema}}.governance_audit_chain_keys TO {{app_role}};
 GRANT EXECUTE ON FUNCTION {{schema}}.governance_begin_chain_keys TO {{app_role}};
-GRANT EXECUTE ON FUNCTION {{schema}}.governance_advance_chain_key TO {{app_role}};
 -- {{/app_role}}

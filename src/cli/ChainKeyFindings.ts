@@ -55,6 +55,7 @@ const standing = (
 ): Finding.Finding => {
   const name = `${fp16(latest.keyId)}, version ${latest.version}`
   if (own === null || own === latest.keyId) return Finding.ok(check, `${name}, seals the log`)
+  const before = versions.find(({ keyId }) => keyId === own)
   if (inForce === latest.keyId) {
     return place.secretIsKept
       ? Finding.warn(
@@ -64,11 +65,12 @@ const standing = (
         )
       : Finding.warn(
           check,
-          `${name}, seals the log, and GOVERNANCE_AUDIT_SECRET is another: the current one was found by way of it`,
-          `Set GOVERNANCE_AUDIT_SECRET to the current secret, and GOVERNANCE_CHAIN_KEY_${fp16(own).toUpperCase()} to this one.`
+          `${name}, seals the log, and GOVERNANCE_AUDIT_SECRET is ${before === undefined ? "no key of it" : `version ${before.version}`}`,
+          before === undefined
+            ? "The current secret was found among the others that were given. Correct GOVERNANCE_AUDIT_SECRET, or rotate to it."
+            : `Set GOVERNANCE_AUDIT_SECRET to the current secret, and GOVERNANCE_CHAIN_KEY_${fp16(own).toUpperCase()} to this one.`
         )
   }
-  const before = versions.find(({ keyId }) => keyId === own)
   if (before !== undefined) {
     return Finding.fail(
       check,

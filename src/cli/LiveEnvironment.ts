@@ -43,7 +43,7 @@ export const layer = Layer.succeed(
         )
       ).pipe(Layer.provide(Place.layerBare(flags))),
     rotation: (flags) =>
-      rotation.pipe(Layer.provide(database), Layer.provide(settings), Layer.provide(Place.layer(flags))),
+      rotation.pipe(Layer.provide(ownerDatabase), Layer.provide(settings), Layer.provide(Place.layer(flags))),
     keeping: (flags) =>
       keeping.pipe(Layer.provide(ownerDatabase), Layer.provide(settings), Layer.provide(Place.layer(flags))),
     examine
@@ -52,6 +52,7 @@ export const layer = Layer.succeed(
 
 const database = Layer.unwrap(Effect.map(Place.Place, Place.database))
 
+/** Programs may neither rotate nor prune, so neither may whoever gets hold of their connection. */
 const ownerDatabase = Layer.unwrap(
   Effect.map(Place.Place, (place) => Place.database({ ...place, appUrl: place.ownerUrl }))
 )

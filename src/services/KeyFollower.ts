@@ -73,14 +73,14 @@ export const make = Effect.gen(function* () {
       yield* warnOnce(adopted + 1, "chain_keys.registry_shortened", { version: adopted, registry: current.version })
       return
     }
-    let unwrapped = false
+    let unwrapped = 0
     for (const { handover, keyId, previous, version } of versions) {
       if (handover === null || previous === null || knows(keyId) || !knows(previous)) continue
-      unwrapped = ring.unwrap({ deploymentId, version, from: previous, to: keyId }, handover)
+      if (ring.unwrap({ deploymentId, version, from: previous, to: keyId }, handover)) unwrapped = version
     }
     const own = keys.current.keyId
     if (knows(current.keyId)) {
-      if (yield* isProved(current, unwrapped)) {
+      if (yield* isProved(current, unwrapped === current.version)) {
         ring.switchTo(current.keyId)
         adopted = current.version
         ring.held = null

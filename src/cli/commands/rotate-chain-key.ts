@@ -61,12 +61,9 @@ export const rotateChainKey = Command.make("rotate-chain-key", {
       const name = yield* operator(input.by)
       const secret = yield* secretOf(input)
       const rotation = yield* KeyRotation
-      const rotated = yield* rotation.rotate({
-        secret,
-        handOver: !input.noHandOver,
-        by: name,
-        reason: Option.getOrNull(input.reason)
-      })
+      const rotated = yield* rotation
+        .rotate({ secret, handOver: !input.noHandOver, by: name, reason: Option.getOrNull(input.reason) })
+        .pipe(Effect.catchTag("StoreError", (error) => Effect.fail(error.problem === "refused" ? notAllowed : error)))
       if (place.kept !== null) yield* place.kept.promote(secret)
       yield* answer(
         {
@@ -81,6 +78,12 @@ export const rotateChainKey = Command.make("rotate-chain-key", {
     }, withRotation)
   )
 )
+
+const notAllowed = new UsageError({
+  subject: "The database connection",
+  problem: "may not rotate keys, or the schema is of an older version",
+  todo: "Use the owner's connection, the one that `governance migrate` is run with."
+})
 
 interface Sources {
   readonly newSecret: Option.Option<string>
