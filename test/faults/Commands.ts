@@ -38,6 +38,8 @@ export type Command =
   | { readonly do: "heartbeat"; readonly agent: string }
   | { readonly do: "sweep" }
   | { readonly do: "stats" }
+  /** What the process seals with now, and a token's MAC under a key of before. */
+  | { readonly do: "keys"; readonly under: string }
   /** Keeps the event loop busy. */
   | { readonly do: "block"; readonly ms: number }
   /** Allocates until the heap limit kills the process. */
@@ -61,6 +63,7 @@ export interface Answers {
   readonly heartbeat: null
   readonly sweep: { readonly recovered: number; readonly orphaned: number }
   readonly stats: { readonly waiting: number; readonly appended: number; readonly spooled: number }
+  readonly keys: { readonly current: string; readonly mac: string | null }
   readonly block: null
   readonly exhaust: null
   readonly stop: null

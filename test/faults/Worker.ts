@@ -6,8 +6,10 @@ import { openSync, writeSync } from "node:fs"
 import { NodeRuntime } from "@effect/platform-node"
 import { Cause, Clock, Deferred, Effect, Exit, FiberSet, Logger, type Scope } from "effect"
 import * as Postgres from "../../src/layers/Postgres.ts"
+import { KeyId } from "../../src/schema/Ids.ts"
 import type { Refusal } from "../../src/schema/Refusal.ts"
 import { Audit } from "../../src/services/Audit.ts"
+import { ChainKeys } from "../../src/services/ChainKeys.ts"
 import { Governor } from "../../src/services/Governor.ts"
 import { Policies } from "../../src/services/Policies.ts"
 import { Presence } from "../../src/services/Presence.ts"
@@ -35,6 +37,7 @@ const program = Effect.gen(function* () {
   const policies = yield* Policies
   const presence = yield* Presence
   const sweep = yield* Sweep
+  const keys = yield* ChainKeys
   const ended = yield* Deferred.make<void>()
   const held = new Map<string, Held>()
 
@@ -161,6 +164,11 @@ const program = Effect.gen(function* () {
         return sweep.run
       case "stats":
         return audit.stats
+      case "keys":
+        return Effect.sync(() => {
+          const mac = keys.macWith(KeyId.make(command.under), "gate-token")?.("a token")
+          return { current: keys.current.keyId, mac: mac === undefined ? null : Buffer.from(mac).toString("hex") }
+        })
       case "block":
         return Effect.sync(() => {
           const until = performance.now() + command.ms
