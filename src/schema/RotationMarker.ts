@@ -52,7 +52,7 @@ export const placeAfter = (head: ChainHead, id: EventId): MarkerPlace => ({
 /** What `hmacNext` covers: the rotation and its place. */
 export const markerText = (
   { chain, id, prev, seq }: MarkerPlace,
-  { from, to, version }: Pick<RotationMarker, "version" | "from" | "to">
+  { from, to, version }: Omit<Handover, "deploymentId">
 ): string =>
   domainLabels.rotationMarker +
   canonicalize({ chain, from, id, prev: prev === null ? null : Hex.encode(prev), seq, to, version })

@@ -142,7 +142,10 @@ export const make = Effect.gen(function* () {
     }
     const handover: Handover = { deploymentId, version: latest.version + 1, from: latest.keyId, to }
     const rotated = yield* commit(latest, handover, rotation)
-    yield* follower.refresh
+    // It is done: what fails from here on is found by the next poll, here as anywhere.
+    yield* Effect.catch(follower.refresh, (error) =>
+      Effect.logWarning("chain_keys.not_followed", { problem: error.message })
+    )
     yield* (yield* AfterRotation)(rotated)
     yield* signal.publish("keys", `${rotated.version}`)
     return rotated

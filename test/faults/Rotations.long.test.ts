@@ -8,7 +8,6 @@ describe("rotations while others write, long", () => {
     Effect.gen(function* () {
       const done = yield* rotateUnderFire({ processes: 4, rotations: 20, events: 500 })
       assert.strictEqual(done.acknowledged, 4 * 20 * 500)
-      assert.isAtLeast(done.perSecond, 500)
       yield* Effect.log(`${done.acknowledged} events, ${done.perSecond} a second, ${done.verdicts} verdicts`)
     }).pipe(Effect.scoped, Effect.provide(freshDatabase, { local: true }))
   )

@@ -130,6 +130,6 @@ const told = (rotated: Rotated, kept: boolean, file: string | undefined): string
       ? "Running programs switch by themselves, within seconds; none needs a restart."
       : "Programs that know only the old secret go on with it and warn. Give them the new one and restart them, soon.",
     kept
-      ? "The new secret lies beside the data, and the old one too: nothing else need be done."
+      ? "The new secret lies beside the data, and the old one too: a program that starts finds both."
       : `Next: set GOVERNANCE_AUDIT_SECRET to the new secret${file === undefined ? "" : ` (in ${terminalText(file)})`} and GOVERNANCE_CHAIN_KEY_${fp16(rotated.from).toUpperCase()} to the old one, which old rows are verified with.`
   ].join("\n")
