@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { freshDatabase } from "../support/database.ts"
+import { killRotations } from "./KilledRotations.ts"
 import { rotateUnderFire } from "./Rotating.ts"
 
 describe("rotations while others write", () => {
@@ -12,5 +13,11 @@ describe("rotations while others write", () => {
         assert.strictEqual(acknowledged, 2 * 3 * 300)
       }).pipe(Effect.scoped, Effect.provide(freshDatabase, { local: true })),
     120_000
+  )
+
+  it.live(
+    "kill -9 of the command, at two moments: whoever starts then writes and verifies (K-05)",
+    () => killRotations(2).pipe(Effect.scoped),
+    180_000
   )
 })
