@@ -2,7 +2,7 @@ import { Effect, Layer, Result } from "effect"
 import { SqlClient } from "effect/sql"
 import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import * as ChainKeyStorePg from "../layers/postgres/ChainKeyStore.ts"
-import { type ChainKeyVersion, OtherIdentity } from "../schema/ChainKeyVersion.ts"
+import { type ChainKeyVersion, OtherChainKey } from "../schema/ChainKeyVersion.ts"
 import * as Finding from "../schema/Finding.ts"
 import type { KeyId } from "../schema/Ids.ts"
 import { fp16 } from "../schema/RotationMarker.ts"
@@ -78,7 +78,7 @@ const standing = (
       "Set GOVERNANCE_AUDIT_SECRET to the new secret and restart the programs that still use this one."
     )
   }
-  const other = new OtherIdentity({ keyId: latest.keyId, version: latest.version, given: own })
+  const other = new OtherChainKey({ keyId: latest.keyId, version: latest.version, given: own })
   return Finding.fail(check, other.message, other.recoveryHint)
 }
 

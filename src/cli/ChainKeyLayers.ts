@@ -6,12 +6,13 @@ import { learn, Secrets } from "./Redaction.ts"
 
 /** What this command works with, as a program would see it. */
 export const settings = Layer.unwrap(
-  Effect.map(Place, ({ appUrl, auditSecret, otherSecrets, schema }) =>
+  Effect.map(Place, ({ appUrl, auditSecret, checkpoints, otherSecrets, schema }) =>
     Settings.layer({
       databaseUrl: appUrl,
       schema,
       auditSecret: auditSecret ?? undefined,
-      historicSecrets: otherSecrets
+      historicSecrets: otherSecrets,
+      ...checkpoints
     })
   )
 )

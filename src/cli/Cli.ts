@@ -2,6 +2,7 @@ import { Effect, Layer } from "effect"
 import { CliConfig, Command, GlobalFlag } from "effect/cli"
 import { agents } from "./commands/agents.ts"
 import { budget } from "./commands/budget.ts"
+import { checkpoint } from "./commands/checkpoint.ts"
 import { demo } from "./commands/demo.ts"
 import { doctor } from "./commands/doctor.ts"
 import { emit } from "./commands/emit.ts"
@@ -27,7 +28,7 @@ export const cli = governance.pipe(
   Command.withSubcommands([
     { group: "Start", commands: [demo, migrate, doctor] },
     { group: "Agents", commands: [agents, halt, resume, budget, policy, prompts] },
-    { group: "Evidence", commands: [verify, tail, emit, replay, rotateChainKey] },
+    { group: "Evidence", commands: [verify, checkpoint, tail, emit, replay, rotateChainKey] },
     { group: "Keeping", commands: [prune, erase, hold] }
   ])
 )

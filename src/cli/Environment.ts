@@ -3,12 +3,13 @@ import { Context, Effect, type FileSystem, type Layer, type Stdio } from "effect
 import type { SqlClient } from "effect/sql"
 import type { EmbeddedPostgresError } from "../layers/Embedded.ts"
 import type { MigrationError } from "../layers/postgres/Migrations.ts"
-import type { OtherIdentity } from "../schema/ChainKeyVersion.ts"
+import type { OtherChainKey } from "../schema/ChainKeyVersion.ts"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { Finding } from "../schema/Finding.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import type { Audit } from "../services/Audit.ts"
 import type { AuditStore } from "../services/AuditStore.ts"
+import type { Checkpoints } from "../services/Checkpoints.ts"
 import type { CostStore } from "../services/CostStore.ts"
 import type { Erasure } from "../services/Erasure.ts"
 import type { KeyRotation } from "../services/KeyRotation.ts"
@@ -32,8 +33,13 @@ export class Environment extends Context.Service<
     readonly stores: (flags: SharedFlags) => Layer.Layer<Stores, EnvironmentError, Platform>
     /** The services that write evidence. Fails without an audit secret, since their rows could not be proved later (DEC-18). */
     readonly services: (flags: SharedFlags) => Layer.Layer<Services, EnvironmentError, Platform>
-    /** The log for verifying and following, and prompts for reading: without a secret too, and then it says that authorship was not checked. */
-    readonly reader: (flags: SharedFlags) => Layer.Layer<Audit | AuditStore | Prompts, EnvironmentError, Platform>
+    /**
+     * The log for verifying and following, and prompts for reading: without a secret too, and then it says that authorship was
+     * not checked.
+     */
+    readonly reader: (
+      flags: SharedFlags
+    ) => Layer.Layer<Audit | AuditStore | Checkpoints | Prompts, EnvironmentError, Platform>
     /** A connection with the rights of the owner, for migrations, and the runtime role that they are to serve. */
     readonly owner: (
       flags: SharedFlags
@@ -48,11 +54,11 @@ export class Environment extends Context.Service<
 >()("effect-governance/cli/Environment") {}
 
 export type Stores = CostStore | PolicyStore | PresenceStore
-export type Services = Stores | Audit | AuditStore | Presence | Prompts | OperatorPolicies
+export type Services = Stores | Audit | AuditStore | Checkpoints | Presence | Prompts | OperatorPolicies
 export type Keeping = Erasure | LegalHolds | Retention
 export type EnvironmentError =
   | ConfigurationError
-  | OtherIdentity
+  | OtherChainKey
   | EmbeddedPostgresError
   | MigrationError
   | StoreError

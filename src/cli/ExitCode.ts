@@ -29,6 +29,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   BudgetExceeded: negative,
   ChainIntegrityError: negative,
   ContractViolation: negative,
+  CheckpointContradicted: negative,
   DelegationError: negative,
   DemoFailed: negative,
   DoctorFindings: negative,
@@ -54,6 +55,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   InvalidAuditEvent: usage,
   InvalidInput: usage,
   InvalidJson: usage,
+  InvalidNote: usage,
   ModuleDisabledError: usage,
   PlatformError: usage,
   PolicyFileInvalid: usage,
@@ -62,12 +64,15 @@ const codes: Readonly<Record<string, ExitCode>> = {
   UsageError: usage,
   WeakSecret: usage,
 
+  OtherChainKey: rollback,
   OtherIdentity: rollback,
   RolledBack: rollback,
 
   Unverifiable: unverifiable,
 
   EgressFailed: unreachable,
+  CheckpointSinkError: unreachable,
+  "CheckpointSinkError.foreign": usage,
   EmbeddedPostgresError: unreachable,
   "EmbeddedPostgresError.directory": usage,
   "EmbeddedPostgresError.foreign": usage,

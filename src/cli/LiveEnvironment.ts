@@ -1,8 +1,10 @@
 import { Effect, Layer } from "effect"
+import * as CheckpointPlace from "../layers/CheckpointPlace.ts"
 import * as Keeping from "../layers/Keeping.ts"
 import { layerHaltWriter } from "../layers/Postgres.ts"
 import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import * as ChainKeyStore from "../layers/postgres/ChainKeyStore.ts"
+import * as CheckpointStore from "../layers/postgres/CheckpointStore.ts"
 import * as CostStore from "../layers/postgres/CostStore.ts"
 import * as PolicyStore from "../layers/postgres/PolicyStore.ts"
 import * as PresenceStore from "../layers/postgres/PresenceStore.ts"
@@ -14,6 +16,7 @@ import * as StoreTransaction from "../layers/postgres/StoreTransaction.ts"
 import * as SubjectKeyStore from "../layers/postgres/SubjectKeyStore.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
+import * as Checkpoints from "../services/Checkpoints.ts"
 import * as Halts from "../services/Halts.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
 import * as KeyRotation from "../services/KeyRotation.ts"
@@ -66,7 +69,9 @@ const audit = Audit.layer.pipe(Layer.provide([AuditFallback.layerMemory, Subject
 
 const prompts = Prompts.layer.pipe(Layer.provide([PromptStore.layer, StoreTransaction.layer]))
 
-const reader = prompts.pipe(
+const checkpoints = Checkpoints.layerOnDemand.pipe(Layer.provide([CheckpointStore.layer, CheckpointPlace.layerQuiet]))
+
+const reader = Layer.merge(prompts, checkpoints).pipe(
   Layer.provideMerge(audit),
   Layer.provideMerge(KeyFollower.layerReading),
   Layer.provideMerge(log),
@@ -77,7 +82,7 @@ const haltWriter = Layer.catchTag(layerHaltWriter, "SqlError", (error) =>
   Layer.effectContext(Effect.fail(toStoreError("Database", "connect")(error)))
 )
 
-const services = Layer.mergeAll(Presence.layer, OperatorPolicies.layer, prompts).pipe(
+const services = Layer.mergeAll(Presence.layer, OperatorPolicies.layer, prompts, checkpoints).pipe(
   Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer, haltWriter)),
   Layer.provideMerge(audit),
   Layer.provide(KeyFollower.layerOnce),

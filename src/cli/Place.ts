@@ -3,6 +3,7 @@ import { Config, Context, Effect, Layer, Option, Redacted, Schema } from "effect
 import { SqlClient } from "effect/sql"
 import { EmbeddedPostgres, layer as embeddedLayer } from "../layers/Embedded.ts"
 import { APP_ROLE } from "../layers/embedded/ConnectionFile.ts"
+import { keptCheckpoints } from "../layers/embedded/KeptCheckpoints.ts"
 import { keptSecret } from "../layers/embedded/KeptSecret.ts"
 import * as Database from "../layers/postgres/Database.ts"
 import { normalisedUrl } from "../layers/postgres/DatabaseUrl.ts"
@@ -29,6 +30,8 @@ export class Place extends Context.Service<
     readonly otherSecrets: ReadonlyArray<Redacted.Redacted<string>>
     /** Whether `auditSecret` is the one that lies beside the data, and none that was given. */
     readonly secretIsKept: boolean
+    /** Key, sink and memory of checkpoints, where they are kept beside an embedded database. */
+    readonly checkpoints: Effect.Success<ReturnType<typeof keptCheckpoints>> | null
     /** The data directory of an embedded database. */
     readonly dataDir: string | null
   }
@@ -49,6 +52,7 @@ const make = Effect.fnUntraced(function* (flags: SharedFlags) {
       ownerUrl: url,
       appRole: undefined,
       auditSecret: Option.getOrNull(given),
+      checkpoints: null,
       otherSecrets: [],
       secretIsKept: false,
       dataDir: null
@@ -60,6 +64,8 @@ const make = Effect.fnUntraced(function* (flags: SharedFlags) {
   for (const url of [server.ownerUrl, server.appUrl, server.superUrl]) learn(secrets, Redacted.value(url))
   const kept = yield* keptSecret(server.dataDir)
   for (const secret of [kept.secret, ...kept.others]) learn(secrets, Redacted.value(secret))
+  const checkpoints = yield* keptCheckpoints(server.dataDir)
+  learn(secrets, Redacted.value(checkpoints.checkpointKey))
   if (kept.made) yield* notice(`Made an audit secret for it, kept in ${kept.path} (only you can read it).`)
   return Place.of({
     schema: flags.schema,
@@ -69,6 +75,7 @@ const make = Effect.fnUntraced(function* (flags: SharedFlags) {
     auditSecret: Option.getOrElse(given, () => kept.secret),
     otherSecrets: kept.others,
     secretIsKept: Option.isNone(given),
+    checkpoints,
     dataDir: server.dataDir
   })
 })

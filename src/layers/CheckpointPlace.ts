@@ -50,16 +50,20 @@ export const placeOf = ({ checkpointPlace, databaseUrl, schema }: GovernanceConf
 }
 
 const key = Layer.unwrap(
-  Effect.gen(function* () {
-    const { checkpointKey, enableAudit, testMode } = yield* Settings
-    const signing = yield* signingKey(checkpointKey)
-    if (signing === null && enableAudit && !testMode) {
-      yield* Effect.logWarning(
-        `${setting} is not set: no checkpoints are made, so nobody can notice rows deleted from the end of the log or a restored backup`
-      )
-    }
-    return CheckpointKey.layerOf(signing)
-  })
+  Effect.map(
+    Effect.flatMap(Settings, ({ checkpointKey }) => signingKey(checkpointKey)),
+    CheckpointKey.layerOf
+  )
+)
+
+const warning = Layer.effectDiscard(
+  Effect.flatMap(Settings, ({ checkpointKey, enableAudit, testMode }) =>
+    checkpointKey !== null || !enableAudit || testMode
+      ? Effect.void
+      : Effect.logWarning(
+          `${setting} is not set: no checkpoints are made, so nobody can notice rows deleted from the end of the log or a restored backup`
+        )
+  )
 )
 
 /** The sinks that a program gave, and the configured file. */
@@ -83,17 +87,13 @@ const memory = Layer.effect(
   })
 )
 
-/** Key, sinks and memory of checkpoints, as the configuration says. */
-export const layer = Layer.mergeAll(key, sinks, memory).pipe(Layer.provide(NodeServices.layer))
+/** Key, sinks and memory of checkpoints, as the configuration says. For commands, which are not the ones to make them. */
+export const layerQuiet = Layer.mergeAll(key, sinks, memory).pipe(Layer.provide(NodeServices.layer))
 
-/** The same beside a log that dies with the process: nothing is remembered, and without a key nothing is said. */
-export const layerMemory = Layer.mergeAll(
-  Layer.unwrap(
-    Effect.map(
-      Effect.flatMap(Settings, ({ checkpointKey }) => signingKey(checkpointKey)),
-      CheckpointKey.layerOf
-    )
-  ),
-  sinks,
-  RememberedCheckpoint.layerMemory
-).pipe(Layer.provide(NodeServices.layer))
+/** The same for programs: without a key one warning says what cannot be noticed. */
+export const layer = Layer.merge(layerQuiet, warning)
+
+/** Beside a log that dies with the process: nothing is remembered, and without a key nothing is said. */
+export const layerMemory = Layer.mergeAll(key, sinks, RememberedCheckpoint.layerMemory).pipe(
+  Layer.provide(NodeServices.layer)
+)

@@ -15,7 +15,7 @@ export const ChainKeyVersion = Schema.Struct({
 export type ChainKeyVersion = typeof ChainKeyVersion.Type
 
 /** The log is sealed with a key that this process neither has nor can learn: what it wrote nobody could verify. */
-export class OtherIdentity extends Schema.TaggedError<OtherIdentity>()("OtherIdentity", {
+export class OtherChainKey extends Schema.TaggedError<OtherChainKey>()("OtherChainKey", {
   /** Of the log, as its registry names it. */
   keyId: KeyId,
   version: Schema.Int,

@@ -135,7 +135,8 @@ const identity = (log: LogFacts, origin: string): ReadonlyArray<CheckpointFindin
       : []
 
 const rollback = (log: LogFacts, database: LogFacts, origin: string): ReadonlyArray<CheckpointFinding> => {
-  if (!log.present || log.origin !== origin) return []
+  // Of a log that is damaged nobody knows how far it went.
+  if (!log.present || log.origin !== origin || database.problem !== null) return []
   if (log.agrees === false) {
     return [
       {
@@ -161,10 +162,9 @@ const rollback = (log: LogFacts, database: LogFacts, origin: string): ReadonlyAr
 const soundness = (log: LogFacts): ReadonlyArray<CheckpointFinding> => {
   if (log.problem === null) return []
   const { kind, size } = log.problem
-  const signature = kind === "badSignature"
   return [
     {
-      verdict: signature ? "badSignature" : "sinkBroken",
+      verdict: kind === "badSignature" ? kind : log.where === "database" ? "rewritten" : "sinkBroken",
       where: log.where,
       checkpoint: size,
       message: `${log.where}, checkpoint ${size}: ${problems[kind]}`

@@ -22,7 +22,9 @@ export interface LogState {
   readonly lastNote: string | null
   /** The origin of the last note that could be read. */
   readonly origin: string | null
-  /** The last note was signed by another key. */
+  /** The largest size that another key signed. */
+  readonly foreignSize: number
+  /** Another key signed what no adoption covers; known once the log was read to its end. */
   readonly otherKey: boolean
   /** The first fault; after it the log is not believed any further. */
   readonly problem: { readonly kind: LogProblem; readonly size: number } | null
@@ -36,6 +38,7 @@ export const emptyLog: LogState = {
   signedSize: 0,
   lastNote: null,
   origin: null,
+  foreignSize: 0,
   otherKey: false,
   problem: null,
   unread: false,
@@ -75,15 +78,16 @@ export const step = (state: LogState, entry: LogEntry, reader: NoteReader, roots
     signedSize: signed ? end : state.signedSize,
     lastNote: best?.note ?? state.lastNote,
     origin: best?.origin ?? state.origin,
-    otherKey: best === undefined ? state.otherKey : best.status === "otherKey"
+    foreignSize: best?.status === "otherKey" ? end : state.foreignSize
   }
 }
 
-/** After the last entry: a complete line that could not be read and did not come again is a fault. */
-export const finish = (state: LogState): LogState =>
-  state.problem === null && state.unread
-    ? { ...state, problem: { kind: "unreadable", size: state.frontier.size } }
-    : state
+/** After the last entry: what was left open is decided. A line that could not be read and did not come again is a fault. */
+export const finish = (state: LogState): LogState => ({
+  ...state,
+  otherKey: state.foreignSize > Math.max(0, ...state.adoptions.map(({ size }) => size)),
+  problem: state.problem === null && state.unread ? { kind: "unreadable", size: state.frontier.size } : state.problem
+})
 
 const judge = (note: string, root: string, size: number, reader: NoteReader) => {
   const parsed = Result.getOrUndefined(parseCheckpoint(note))

@@ -1,7 +1,8 @@
 import type { AgentKeyRefused, AgentKeyUnusable } from "./AgentKeyError.ts"
 import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
 import type { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "./AuditError.ts"
-import type { OtherIdentity, RotationRefused } from "./ChainKeyVersion.ts"
+import type { OtherChainKey, RotationRefused } from "./ChainKeyVersion.ts"
+import type { CheckpointContradicted, CheckpointSinkError, OtherIdentity, RolledBack } from "./CheckpointError.ts"
 import type { ConfigurationError } from "./ConfigurationError.ts"
 import type { ContractViolation } from "./Contract.ts"
 import type { BudgetExceeded } from "./Cost.ts"
@@ -36,6 +37,10 @@ export type GovernanceError =
   | ChainIntegrityError
   | HaltPersistenceError
   | DelegationError
+  | RolledBack
+  | OtherChainKey
+  | CheckpointContradicted
+  | CheckpointSinkError
   | ModuleDisabledError
   | ConfigurationError
   | AgentKeyRefused
@@ -66,6 +71,10 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "ChainIntegrityError",
   "HaltPersistenceError",
   "DelegationError",
+  "RolledBack",
+  "OtherChainKey",
+  "CheckpointContradicted",
+  "CheckpointSinkError",
   "ModuleDisabledError",
   "ConfigurationError",
   "AgentKeyRefused",

@@ -170,7 +170,7 @@ export const make = (reader: CheckpointReader) => {
       leaves.map((leaf) => leafHashOf(leaf, sha256)),
       sha256
     )
-    yield* store.commit({ previous: from.size, root: rootOfFrontier(frontier, sha256), frontier, leaves })
+    return yield* store.commit({ previous: from.size, root: rootOfFrontier(frontier, sha256), frontier, leaves })
   })
 
   /** Everything that a sink has not got, from its own last size on (BEY-04): a crash in between is caught up here. */
@@ -206,15 +206,18 @@ export const make = (reader: CheckpointReader) => {
     const first = yield* store.latest
     yield* guard(seen, first, own, options.anew)
     if (!options.anew) yield* guardMemory(first, own, recalled)
+    let covered = false
     for (let turn = 0; turn < maxTurns; turn++) {
       const latest = yield* store.latest
       if (latest !== null && !latest.notes.some((note) => isOwn(note, own))) {
         yield* sign(latest, own)
         continue
       }
+      if (covered) break
       const moved = yield* store.moved(leavesAtOnce, options.withinMs)
       if (moved.length === 0) break
-      yield* grow(latest, moved, own)
+      // Who loses the swap looks again: the winner may have looked before our rows were there.
+      covered = (yield* grow(latest, moved, own)) && moved.length < leavesAtOnce
     }
     for (const sink of sinks) {
       yield* Effect.catchTag(handOver(sink, own), "CheckpointSinkError", (error) =>
@@ -228,7 +231,7 @@ export const make = (reader: CheckpointReader) => {
   return { run, signer, heads, adoptions }
 }
 
-/** A writer who appends without pause MUST NOT keep a round from ending. */
+/** Others who always win MUST NOT keep a round from ending. */
 const maxTurns = 200
 const leavesAtOnce = 5_000
 

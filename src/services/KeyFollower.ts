@@ -1,5 +1,5 @@
 import { Context, Effect, Layer, Schedule, Stream } from "effect"
-import { type ChainKeyVersion, OtherIdentity } from "../schema/ChainKeyVersion.ts"
+import { type ChainKeyVersion, OtherChainKey } from "../schema/ChainKeyVersion.ts"
 import { operatorChain } from "../schema/Ids.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { AuditStore } from "./AuditStore.ts"
@@ -18,7 +18,7 @@ export class KeyFollower extends Context.Service<
   KeyFollower,
   {
     /** Reads the registry and takes over what is current. Fails when this process cannot write into this log. */
-    readonly refresh: Effect.Effect<void, StoreError | OtherIdentity>
+    readonly refresh: Effect.Effect<void, StoreError | OtherChainKey>
     /** The version that this process seals with, and the one that it should; null while no registry has been read. */
     readonly standing: () => { readonly version: number | null; readonly latest: number | null }
   }
@@ -93,7 +93,7 @@ export const make = Effect.gen(function* () {
     }
     if (!versions.some(({ keyId }) => keyId === own)) {
       ring.held = "refused"
-      return yield* new OtherIdentity({ keyId: current.keyId, version: current.version, given: own })
+      return yield* new OtherChainKey({ keyId: current.keyId, version: current.version, given: own })
     }
     ring.held = null
     yield* warnOnce(current.version, "chain_keys.behind", {
@@ -154,6 +154,6 @@ export const layer = Layer.effect(
 
 const late = StoreError.because({ store: "ChainKeyStore", operation: "read", problem: "deadline" }, undefined)
 const untilRead = {
-  while: (error: StoreError | OtherIdentity) => error._tag === "StoreError",
+  while: (error: StoreError | OtherChainKey) => error._tag === "StoreError",
   schedule: Schedule.jittered(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]))
 }

@@ -3,7 +3,7 @@ import { uuidV4Unsafe } from "effect/crypto/SecureRandom"
 import { Hex } from "effect/encoding"
 import { canonicalize } from "../schema/CanonicalJson.ts"
 import { sameBytes } from "../schema/Chain.ts"
-import { type ChainKeyVersion, type OtherIdentity, RotationRefused } from "../schema/ChainKeyVersion.ts"
+import { type ChainKeyVersion, type OtherChainKey, RotationRefused } from "../schema/ChainKeyVersion.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
 import { escape } from "../schema/Escape.ts"
 import { EventId, type KeyId, operatorChain } from "../schema/Ids.ts"
@@ -51,7 +51,7 @@ export class KeyRotation extends Context.Service<
     /** The registry's version and its marker are one transaction; whoever comes second is refused (L-09). */
     readonly rotate: (
       rotation: Rotation
-    ) => Effect.Effect<Rotated, WeakSecret | RotationRefused | OtherIdentity | StoreError>
+    ) => Effect.Effect<Rotated, WeakSecret | RotationRefused | OtherChainKey | StoreError>
   }
 >()("effect-governance/services/KeyRotation") {}
 

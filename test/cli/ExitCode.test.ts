@@ -44,6 +44,7 @@ const table: ReadonlyArray<readonly [code: number, error: unknown]> = [
   [2, migration("newer-schema")],
   [2, embedded("foreign")],
   [3, { _tag: "RolledBack" }],
+  [3, { _tag: "OtherChainKey" }],
   [3, { _tag: "OtherIdentity" }],
   [4, new Unverifiable({ what: "x", todo: "y" })],
   [5, store("unreachable")],

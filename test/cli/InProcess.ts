@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { ConfigProvider, Context, type Duration, Effect, Fiber, Layer, Sink, Stdio, Stream, Terminal } from "effect"
 import { TestConsole } from "effect/testing"
@@ -9,6 +11,7 @@ import { Secrets } from "../../src/cli/Redaction.ts"
 import * as Memory from "../../src/layers/Memory.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
+import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { Cost } from "../../src/services/Cost.ts"
 import { CostStore } from "../../src/services/CostStore.ts"
 import { Erasure } from "../../src/services/Erasure.ts"
@@ -58,8 +61,14 @@ export const governance = (
     Effect.provide(stdio(options)),
     Effect.provide(NodeServices.layer),
     Effect.provideService(Secrets, new Set<string>()),
-    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { ...options.env } }))
+    Effect.provideService(
+      ConfigProvider.ConfigProvider,
+      ConfigProvider.fromEnv({ env: { GOVERNANCE_STATE_DIR: stateDir, ...options.env } })
+    )
   )
+
+// Nothing is remembered in the home of whoever runs the tests.
+const stateDir = join(tmpdir(), `governance-test-state-${process.pid}`)
 
 const stdio = ({ stdin, terminal }: RunOptions) => {
   const draw = (part: string | Uint8Array) => Effect.sync(() => void terminal?.push(String(part)))
@@ -92,6 +101,7 @@ export const memory = Layer.effectContext(
     const services = Context.pick(
       Audit,
       AuditStore,
+      Checkpoints,
       Cost,
       CostStore,
       Erasure,

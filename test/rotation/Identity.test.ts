@@ -34,7 +34,7 @@ describe("a log and the secret that belongs to it", () => {
       const one = yield* operatorWith(newSecret(), slow)
       yield* sealOne(one)
       const error = yield* Effect.flip(processWith(newSecret(), slow))
-      assert.deepInclude(error, { _tag: "OtherIdentity", keyId: one.keys.current.keyId, version: 1 })
+      assert.deepInclude(error, { _tag: "OtherChainKey", keyId: one.keys.current.keyId, version: 1 })
       // A historic secret that fits does not make the given one fit: the log goes on under its own.
       assert.strictEqual(yield* rowsOf(one), 1)
     }).pipe(Effect.scoped, inFresh)

@@ -6,8 +6,14 @@ import { DateTime, Effect } from "effect"
 import { AgentKeyRefused, AgentKeyUnusable } from "../../src/schema/AgentKeyError.ts"
 import { PolicyNotRegistered, ScopeViolation } from "../../src/schema/AgentScope.ts"
 import { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../../src/schema/AuditError.ts"
-import { OtherIdentity, RotationRefused } from "../../src/schema/ChainKeyVersion.ts"
+import { OtherChainKey, RotationRefused } from "../../src/schema/ChainKeyVersion.ts"
 import { ChainProblem } from "../../src/schema/ChainReport.ts"
+import {
+  CheckpointContradicted,
+  CheckpointSinkError,
+  OtherIdentity,
+  RolledBack
+} from "../../src/schema/CheckpointError.ts"
 import { ConfigurationError } from "../../src/schema/ConfigurationError.ts"
 import { ContractViolation } from "../../src/schema/Contract.ts"
 import { BudgetCap, BudgetExceeded } from "../../src/schema/Cost.ts"
@@ -31,6 +37,7 @@ import { UnknownModelError } from "../../src/schema/Pricing.ts"
 import { PromptName, PromptNotFound, PromptVersion } from "../../src/schema/Prompt.ts"
 import { RetentionRefused } from "../../src/schema/RetentionError.ts"
 import { WeakSecret } from "../../src/schema/Secret.ts"
+import { InvalidNote } from "../../src/schema/SignedNote.ts"
 import { StoreError } from "../../src/schema/StoreError.ts"
 import { governed } from "../../src/services/Governor.ts"
 import { Presence } from "../../src/services/Presence.ts"
@@ -93,6 +100,12 @@ const governance: ReadonlyArray<Error> = [
   new HaltPersistenceError({ agentId, operation: "halt", problem: "no answer" }),
   ...delegation.map((problem) => new DelegationError({ agentId, parent: AgentId.make("boss"), problem })),
   ...Module.literals.map((module) => new ModuleDisabledError({ module })),
+  new RolledBack({ finding: "it ends at checkpoint 3" }),
+  new OtherIdentity({ finding: "another key" }),
+  new CheckpointContradicted({ finding: "session:s was deleted", findings: 2 }),
+  ...(["unreadable", "unwritable", "foreign"] as const).map(
+    (problem) => new CheckpointSinkError({ sink: "checkpoints.jsonl", problem })
+  ),
   new ConfigurationError({ setting: "auditSecret", problem: "is too short" }),
   ...AgentKeyRefused.fields.problem.literals.map((problem) => new AgentKeyRefused({ problem })),
   ...AgentKeyUnusable.fields.problem.literals.map(
@@ -102,7 +115,7 @@ const governance: ReadonlyArray<Error> = [
   new EgressRefused({ host: "", rule: "form", range: null }),
   new EgressFailed({ host: "hooks.example", problem: "connection", code: "ECONNREFUSED" }),
   new EgressFailed({ host: "hooks.example", problem: "timeout", code: null }),
-  new OtherIdentity({ keyId: KeyId.make("a".repeat(32)), version: 2, given: KeyId.make("b".repeat(32)) }),
+  new OtherChainKey({ keyId: KeyId.make("a".repeat(32)), version: 2, given: KeyId.make("b".repeat(32)) }),
   ...RotationRefused.fields.problem.literals.map(
     (problem) => new RotationRefused({ problem, keyId: KeyId.make("a".repeat(32)) })
   ),
@@ -123,6 +136,7 @@ const halted = new AgentHaltedError({
 const inner: ReadonlyArray<Error> = [
   new InvalidJson({ path: "/a", problem: "is no JSON" }),
   new InvalidMoney({ problem: "must be positive" }),
+  new InvalidNote({ problem: "it has no signature" }),
   new WeakSecret({ problem: "is too short" })
 ]
 

@@ -82,6 +82,7 @@ const parts = new Set([
     "PromptStore",
     "Rooms"
   ],
+  ...["CheckpointKey", "CheckpointSinks", "CheckpointStore", "Checkpoints", "RememberedCheckpoint"],
   ...["Settings", "Signal", "StoreTransaction", "Sweep", "Wrappers"],
   ...["Erasure", "LegalHolds", "Retention", "RetentionStore", "SubjectKeys", "SubjectKeyStore"]
 ])

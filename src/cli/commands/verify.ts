@@ -5,28 +5,34 @@ import type { ChainReport } from "../../schema/ChainReport.ts"
 import { sessionChain } from "../../schema/Ids.ts"
 import { terminalText } from "../../schema/TerminalText.ts"
 import { Audit } from "../../services/Audit.ts"
+import { anchorText, borneOut, checkpointFlags, examined, ofThisLog } from "../CheckpointAnchor.ts"
 import { counted, Tampered, Unverifiable } from "../CliFailure.ts"
 import { withReader } from "../Environment.ts"
 import { chainIdOf, session, sessionIdOf } from "../Names.ts"
 import { answer, progress } from "../Output.ts"
 import { table } from "../Table.ts"
 
-/** Walks the chains and reports every break. Exit 0: clean; 1: tampered; 4: something that would prove it is missing (L-06). */
+/** Walks the chains and reports every break. Exit 0: clean; 1: tampered; 3: rolled back or another log; 4: a proof is missing (L-06). */
 export const verify = Command.make("verify", {
   session,
   chain: Flag.String("chain").pipe(
     Flag.withMetavar("name"),
     Flag.withDescription("Only this chain: session:<id>, agent:<id> or operator"),
     Flag.optional
-  )
+  ),
+  ...checkpointFlags
 }).pipe(
   Command.withDescription("Check that no row of the audit log was changed, removed, reordered or forged."),
   Command.withExamples([
     { command: "governance verify", description: "Every chain" },
+    {
+      command: "governance verify --checkpoints /mnt/elsewhere/checkpoints.jsonl",
+      description: "Against checkpoints that were kept elsewhere"
+    },
     { command: "governance verify --session order-4711", description: "One session" },
     {
       command: "governance verify --json | jq .breaks",
-      description: "For programs; the exit code says it too: 0, 1 or 4"
+      description: "For programs; the exit code says it too: 0, 1, 3 or 4"
     }
   ]),
   Command.validate(({ chain, session }) =>
@@ -47,8 +53,11 @@ export const verify = Command.make("verify", {
       // A chain that was asked for and is not there proves nothing, least of all that nobody deleted it.
       const nothing = only !== undefined && found.rows === 0 && found.verdict === "ok" && !isPruned(found)
       const report: ChainReport = nothing ? { ...found, verdict: "unverifiable" } : found
-      yield* answer(report, (width) => text(report, width))
+      const checkpoints = yield* examined(input, only)
+      yield* answer({ ...report, checkpoints }, (width) => `${text(report, width)}\n${anchorText(checkpoints)}`)
+      yield* ofThisLog(checkpoints)
       yield* conclude(report, only)
+      yield* borneOut(checkpoints)
     }, withReader)
   )
 )

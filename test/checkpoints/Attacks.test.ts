@@ -1,0 +1,286 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { headOf, seal } from "../../src/schema/Chain.ts"
+import type { ChainHead } from "../../src/schema/Envelope.ts"
+import { AuditStore } from "../../src/services/AuditStore.ts"
+import { ChainKeys } from "../../src/services/ChainKeys.ts"
+import { makeMemory } from "../../src/services/CheckpointSink.ts"
+import { Checkpoints } from "../../src/services/Checkpoints.ts"
+import * as RememberedCheckpoint from "../../src/services/RememberedCheckpoint.ts"
+import { freshDatabase } from "../support/database.ts"
+import { attempts } from "./Rights.ts"
+import {
+  chain,
+  chains,
+  dump,
+  examined,
+  inProcess,
+  make,
+  newKey,
+  restore,
+  rows,
+  tamper,
+  wipeCheckpoints
+} from "./World.ts"
+
+const inFresh = Effect.provide(freshDatabase, { local: true })
+const hex = (bytes: Uint8Array) => `'\\x${Buffer.from(bytes).toString("hex")}'`
+
+/** Deletes the last `count` rows of a session of 12, as somebody with every right can; the head goes back or stays. */
+const truncate = (count: number, rewind: boolean) =>
+  tamper(
+    `DELETE FROM governance_audit_events WHERE chain = 'session:s' AND seq > ${12 - count}`,
+    ...(rewind
+      ? count === 12
+        ? ["DELETE FROM governance_audit_chain_heads WHERE chain = 'session:s'"]
+        : [
+            `UPDATE governance_audit_chain_heads h SET seq = e.seq, hash = e.hash, at_ms = e.at_ms
+               FROM governance_audit_events e WHERE h.chain = 'session:s' AND e.chain = h.chain AND e.seq = ${12 - count}`
+          ]
+      : [])
+  )
+
+const covered = Effect.gen(function* () {
+  yield* rows("other", 3)
+  yield* rows("s", 12)
+  yield* make
+})
+
+describe("truncation by somebody with every right on the server (A-04, A-20)", () => {
+  const expected = { 1: "shorter", 10: "shorter", 12: "missing" } as const
+  for (const count of [1, 10, 12] as const) {
+    for (const rewind of [false, true]) {
+      const what = `the last ${count} of 12 rows${rewind ? " and the head with them" : ""}`
+      it.live(`of ${what} is named with checkpoint, chain and row; without a checkpoint that is said honestly`, () =>
+        Effect.gen(function* () {
+          const sink = makeMemory("file")
+          yield* inProcess({ sinks: [sink] })(covered)
+          yield* truncate(count, rewind)
+
+          const alone = yield* inProcess()(chains)
+          // The chains alone notice it by the head, and nothing once that went back too.
+          assert.strictEqual(alone.verdict, rewind ? "ok" : "tampered")
+
+          for (const sinks of [[sink], []]) {
+            const report = yield* inProcess({ sinks })(examined)
+            assert.strictEqual(report.verdict, expected[count], JSON.stringify(report))
+            const [found] = report.findings
+            assert.deepInclude(found, { chain: "session:s", seq: 12, checkpoint: 2 })
+            assert.include(found?.message, count === 12 ? "was deleted" : "shorter than checkpoint 2")
+            assert.strictEqual(report.anchoredTo, 2)
+          }
+
+          yield* wipeCheckpoints
+          const outside = yield* inProcess({ sinks: [sink] })(examined)
+          assert.strictEqual(outside.verdict, "rollback")
+          assert.isTrue(outside.findings.some((found) => found.verdict === expected[count] && found.seq === 12))
+          const nothing = yield* inProcess()(examined)
+          assert.strictEqual(nothing.verdict, "noCheckpoints")
+          assert.include(nothing.findings[0]?.message, "undetectable")
+          assert.strictEqual(nothing.anchoredTo, 0)
+        }).pipe(inFresh)
+      )
+    }
+  }
+
+  it.live("beyond the last checkpoint is not covered, and the report says how far it reaches", () =>
+    Effect.gen(function* () {
+      yield* inProcess()(covered)
+      yield* inProcess()(rows("late", 2))
+      yield* tamper(
+        "DELETE FROM governance_audit_events WHERE chain = 'session:late'",
+        "DELETE FROM governance_audit_chain_heads WHERE chain = 'session:late'"
+      )
+      const report = yield* inProcess()(examined)
+      assert.strictEqual(report.verdict, "ok")
+      assert.deepInclude(report, { anchoredTo: 2, coveredChains: 2, coveredRows: 15 })
+    }).pipe(inFresh)
+  )
+})
+
+describe("history that was written anew", () => {
+  /** Seals every row of the session again with the real key, with other content, as a thief of the audit secret would. */
+  const reseal = (fromSeq: number) =>
+    Effect.gen(function* () {
+      const audit = yield* AuditStore
+      const { current } = yield* ChainKeys
+      const old = yield* Stream.runCollect(audit.rows(chain("s")))
+      let head: ChainHead = { seq: 0, hash: null, atMs: 0 }
+      const statements: Array<string> = []
+      for (const row of old) {
+        const draft = { ...row, model: null, inputHash: null, outputHash: null, metadataText: '{"forged":true}' }
+        const next = row.seq < fromSeq ? row : seal(draft, head, current)
+        head = headOf(next)
+        statements.push(
+          `UPDATE governance_audit_events SET canonical = '${next.canonical.replaceAll("'", "''")}', hash = ${hex(next.hash)},
+             prev = ${next.prev === null ? "NULL" : hex(next.prev)}, hmac = ${hex(next.hmac)}
+           WHERE chain = 'session:s' AND seq = ${row.seq}`
+        )
+      }
+      statements.push(`UPDATE governance_audit_chain_heads SET hash = ${hex(head.hash!)} WHERE chain = 'session:s'`)
+      yield* tamper(...statements)
+    })
+
+  for (const from of [1, 12]) {
+    it.live(
+      `from row ${from} on with the stolen audit secret verifies as a chain, and the checkpoint names it (K-08)`,
+      () =>
+        Effect.gen(function* () {
+          const sink = makeMemory("file")
+          yield* inProcess({ sinks: [sink] })(covered)
+          yield* inProcess()(reseal(from))
+          assert.strictEqual((yield* inProcess()(chains)).verdict, "ok")
+          const report = yield* inProcess({ sinks: [sink] })(examined)
+          assert.strictEqual(report.verdict, "rewritten")
+          assert.deepInclude(report.findings[0], { chain: "session:s", seq: 12, checkpoint: 2 })
+          // It is not signed over either: once the chain moves on, the writer sees what it stands on.
+          const refused = yield* inProcess({ sinks: [sink] })(Effect.andThen(rows("s", 1), Effect.flip(make)))
+          assert.strictEqual(refused._tag, "CheckpointContradicted")
+        }).pipe(inFresh)
+    )
+  }
+
+  it.live("as a fork, rows taken away and others put in their place, is named (A-04)", () =>
+    Effect.gen(function* () {
+      yield* inProcess()(covered)
+      yield* truncate(3, true)
+      yield* inProcess()(rows("s", 5, '{"other":1}'))
+      assert.strictEqual((yield* inProcess()(chains)).verdict, "ok")
+      const report = yield* inProcess()(examined)
+      assert.strictEqual(report.verdict, "rewritten")
+      assert.deepInclude(report.findings[0], { chain: "session:s", seq: 12, checkpoint: 2 })
+    }).pipe(inFresh)
+  )
+
+  it.live("in the checkpoint tables is found by their roots and by the sink", () =>
+    Effect.gen(function* () {
+      const sink = makeMemory("file")
+      yield* inProcess({ sinks: [sink] })(covered)
+      yield* tamper("UPDATE governance_checkpoint_leaves SET seq = 11 WHERE chain = 'session:s'")
+      const report = yield* inProcess({ sinks: [sink] })(examined)
+      assert.strictEqual(report.verdict, "rewritten")
+      assert.deepInclude(report.findings[0], { where: "database", checkpoint: 2 })
+    }).pipe(inFresh)
+  )
+})
+
+describe("a database that went back (A-05, A-06)", () => {
+  it.live(
+    "to an older backup is a rollback for sink and memory; signing stops until it is adopted, which is logged",
+    () =>
+      Effect.gen(function* () {
+        const sink = makeMemory("file")
+        const memory = RememberedCheckpoint.makeMemory()
+        const here = inProcess({ sinks: [sink], memory })
+        yield* here(covered)
+        yield* dump
+        yield* here(
+          Effect.gen(function* () {
+            yield* rows("s", 20)
+            yield* rows("new", 5)
+            yield* make
+          })
+        )
+        yield* restore
+        const bySink = yield* inProcess({ sinks: [sink] })(examined)
+        assert.strictEqual(bySink.verdict, "rollback")
+        assert.deepInclude(bySink.findings[0], { where: "file", checkpoint: 4 })
+        assert.deepStrictEqual(
+          bySink.findings.slice(1).map(({ chain: name, seq, verdict }) => [verdict, name, seq]),
+          [
+            ["missing", "session:new", 5],
+            ["shorter", "session:s", 32]
+          ]
+        )
+        assert.strictEqual((yield* inProcess({ memory })(examined)).verdict, "rollback")
+        for (const options of [{ sinks: [sink] }, { memory }]) {
+          const refused = yield* inProcess(options)(Effect.andThen(rows("s", 1), Effect.flip(make)))
+          assert.strictEqual(refused._tag, "RolledBack")
+        }
+        assert.strictEqual(sink.entries.length, 2)
+
+        const adopted = yield* here(
+          Effect.flatMap(Checkpoints, (checkpoints) =>
+            checkpoints.adopt({ by: "ada", reason: "disk died, dump of Friday" })
+          )
+        )
+        assert.deepStrictEqual(adopted.adoption.lost, [
+          { chain: "session:new", after: 4 },
+          { chain: "session:s", after: 31 }
+        ])
+        const after = yield* here(Effect.andThen(rows("s", 2), Effect.andThen(make, examined)))
+        assert.strictEqual(after.verdict, "ok", JSON.stringify(after.findings))
+        assert.deepInclude(after.adoptions[0], { by: "ada", reason: "disk died, dump of Friday", size: 4 })
+        // The log says it, and the log of checkpoints went on: no size was ever signed twice.
+        const { rows: operator } = yield* here(
+          Effect.map(chains, (report) => report.chains.find((one) => one.chain === "operator")!)
+        )
+        assert.strictEqual(operator, 1)
+        assert.strictEqual((yield* here(examined)).findings.length, 0)
+        // Once adopted, later losses are losses again.
+        yield* truncate(0, true)
+        yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:other' AND seq = 3")
+        assert.strictEqual((yield* here(examined)).verdict, "shorter")
+      }).pipe(inFresh)
+  )
+
+  it.live("and went on by itself beside its own sink is a fork of the checkpoints (A-31)", () =>
+    Effect.gen(function* () {
+      const sink = makeMemory("file")
+      yield* inProcess({ sinks: [sink] })(covered)
+      yield* dump
+      yield* inProcess({ sinks: [sink] })(Effect.andThen(rows("a", 1), make))
+      yield* restore
+      yield* inProcess()(Effect.andThen(rows("b", 1), make))
+      const report = yield* inProcess({ sinks: [sink] })(examined)
+      assert.strictEqual(report.verdict, "forked")
+      const refused = yield* inProcess({ sinks: [sink] })(Effect.flip(make))
+      assert.strictEqual(refused._tag, "RolledBack")
+      const adopt = yield* inProcess({ sinks: [sink] })(
+        Effect.flatMap(Checkpoints, (checkpoints) => Effect.flip(checkpoints.adopt({ by: "ada", reason: "x" })))
+      )
+      assert.strictEqual(adopt._tag, "RolledBack")
+    }).pipe(inFresh)
+  )
+
+  it.live("wiped, with another deployment id or another key, is another identity (A-05)", () =>
+    Effect.gen(function* () {
+      const sink = makeMemory("file")
+      const memory = RememberedCheckpoint.makeMemory()
+      yield* inProcess({ sinks: [sink], memory })(covered)
+      for (const options of [{ sinks: [sink] }, { memory }]) {
+        const other = { ...options, signing: newKey() }
+        assert.strictEqual((yield* inProcess(other)(examined)).verdict, "otherIdentity")
+        assert.strictEqual((yield* inProcess(other)(Effect.flip(make)))._tag, "OtherIdentity")
+      }
+      yield* tamper(
+        "TRUNCATE governance_audit_events, governance_audit_chain_heads",
+        "UPDATE governance_meta SET value = gen_random_uuid()::text WHERE key = 'deployment_id'"
+      )
+      yield* wipeCheckpoints
+      for (const options of [{ sinks: [sink] }, { memory }]) {
+        yield* inProcess(options)(rows("fresh", 1))
+        const report = yield* inProcess(options)(examined)
+        assert.strictEqual(report.verdict, "otherIdentity")
+        assert.strictEqual((yield* inProcess(options)(Effect.flip(make)))._tag, "OtherIdentity")
+      }
+    }).pipe(inFresh)
+  )
+})
+
+describe("the checkpoint tables", () => {
+  it.live(
+    "are read and extended by the runtime role through functions, and changed by nobody (INV-2, A-17 to A-19)",
+    () =>
+      Effect.gen(function* () {
+        yield* inProcess()(covered)
+        const got = yield* attempts
+        assert.deepStrictEqual(
+          got.filter(({ code, role }) => code !== (role === "app" ? "42501" : "GV003")),
+          []
+        )
+        assert.strictEqual(got.length, 30)
+        assert.strictEqual((yield* inProcess()(examined)).verdict, "ok")
+      }).pipe(inFresh)
+  )
+})

@@ -1,0 +1,106 @@
+import { generateKeyPairSync } from "node:crypto"
+import { Effect, Layer, Result } from "effect"
+import { SqlClient } from "effect/sql"
+import * as AuditStore from "../../src/layers/postgres/AuditStore.ts"
+import * as CheckpointStore from "../../src/layers/postgres/CheckpointStore.ts"
+import * as Database from "../../src/layers/postgres/Database.ts"
+import { SessionId, sessionChain } from "../../src/schema/Ids.ts"
+import * as Audit from "../../src/services/Audit.ts"
+import * as AuditFallback from "../../src/services/AuditFallback.ts"
+import * as AuditStores from "../../src/services/AuditStore.ts"
+import * as ChainKeys from "../../src/services/ChainKeys.ts"
+import * as CheckpointKey from "../../src/services/CheckpointKey.ts"
+import { type CheckpointSink, CheckpointSinks } from "../../src/services/CheckpointSink.ts"
+import * as Checkpoints from "../../src/services/Checkpoints.ts"
+import * as RememberedCheckpoint from "../../src/services/RememberedCheckpoint.ts"
+import { draftIn } from "../../src/testing/AuditChains.ts"
+import { layerSql, TestDatabase } from "../support/database.ts"
+
+export const newKey = () =>
+  Result.getOrThrow(
+    CheckpointKey.signingKeyOf(
+      generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      "key"
+    )
+  )
+
+export const key = newKey()
+
+export interface ProcessOptions {
+  readonly sinks?: ReadonlyArray<CheckpointSink>
+  readonly memory?: RememberedCheckpoint.RememberedCheckpoint["Service"]
+  readonly signing?: CheckpointKey.SigningKey | null
+}
+
+/** What a process of its own has, over the test's database. */
+export const processOn = (options: ProcessOptions = {}) =>
+  Checkpoints.layerOnDemand.pipe(
+    Layer.provideMerge(Audit.layerWith()),
+    Layer.provideMerge(Layer.mergeAll(AuditStore.layer, CheckpointStore.layer, AuditFallback.layerMemory)),
+    Layer.provideMerge(ChainKeys.layerTest),
+    Layer.provide(CheckpointKey.layerOf(options.signing === undefined ? key : options.signing)),
+    Layer.provide(Layer.succeed(CheckpointSinks, options.sinks ?? [])),
+    Layer.provide(
+      Layer.succeed(RememberedCheckpoint.RememberedCheckpoint, options.memory ?? RememberedCheckpoint.makeMemory())
+    ),
+    Layer.provide(Layer.unwrap(Effect.map(TestDatabase, ({ appUrl }) => Database.layerFromUrl(appUrl)))),
+    Layer.fresh
+  )
+
+/** Runs as a process of its own, which ends with it. */
+export const inProcess = (options: ProcessOptions = {}) => Effect.provide(processOn(options), { local: true })
+
+export const rows = (session: string, count: number, metadataText = "{}") =>
+  Effect.gen(function* () {
+    const audit = yield* AuditStores.AuditStore
+    for (let row = 0; row < count; row++) yield* audit.append(draftIn(SessionId.make(session), { metadataText }))
+  })
+
+export const chain = (session: string) => sessionChain(SessionId.make(session))
+
+export const make = Effect.flatMap(Checkpoints.Checkpoints, (checkpoints) => checkpoints.make)
+export const examined = Effect.flatMap(Checkpoints.Checkpoints, (checkpoints) => checkpoints.examine())
+export const chains = Effect.flatMap(Audit.Audit, (audit) => audit.report())
+
+const tables = [
+  "governance_audit_events",
+  "governance_audit_chain_heads",
+  "governance_checkpoint_leaves",
+  "governance_checkpoints",
+  "governance_checkpoint_notes",
+  "governance_checkpoint_adoptions",
+  "governance_meta"
+]
+
+const sql = (statements: ReadonlyArray<string>) =>
+  SqlClient.SqlClient.use((client) =>
+    Effect.forEach(statements, (text) => client.unsafe(text).unprepared, { discard: true })
+  ).pipe(Effect.provide(layerSql("admin", { maxConnections: 1 }), { local: true }))
+
+/** What somebody with every right on the server can do: triggers off, change, triggers on again. */
+export const tamper = (...statements: ReadonlyArray<string>) =>
+  sql([
+    ...tables.map((table) => `ALTER TABLE ${table} DISABLE TRIGGER ALL`),
+    ...statements,
+    ...tables
+      .slice(0, -1)
+      .filter((table) => !table.endsWith("heads"))
+      .flatMap((table) => [
+        `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER governance_append_only_row`,
+        `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER governance_append_only_truncate`
+      ])
+  ])
+
+/** All tables as they are now, and back to that: a dump and its restoration. */
+export const dump = sql([
+  "CREATE SCHEMA dump",
+  ...tables.map((table) => `CREATE TABLE dump.${table} AS TABLE public.${table}`)
+])
+export const restore = tamper(
+  ...tables.flatMap((table) => [`TRUNCATE public.${table}`, `INSERT INTO public.${table} SELECT * FROM dump.${table}`])
+)
+
+/** Every trace of checkpoints inside the database. */
+export const wipeCheckpoints = tamper(
+  ...tables.filter((table) => table.includes("checkpoint")).map((table) => `TRUNCATE ${table}`)
+)
