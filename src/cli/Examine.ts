@@ -17,6 +17,7 @@ import * as KeyFollower from "../services/KeyFollower.ts"
 import * as Settings from "../services/Settings.ts"
 import * as Sweep from "../services/Sweep.ts"
 import { chainKeyFindings } from "./ChainKeyFindings.ts"
+import { checkpointFinding } from "./CheckpointFinding.ts"
 import { counted } from "./CliFailure.ts"
 import type { EnvironmentError, Examination } from "./Environment.ts"
 import * as Place from "./Place.ts"
@@ -95,6 +96,7 @@ const inDatabase = Effect.fnUntraced(function* (place: Place.Place["Service"]) {
   return [
     Finding.ok("database", place.dataDir === null ? "answers" : `embedded, in ${place.dataDir}`),
     ...schema,
+    yield* checkpointFinding(place),
     clock
   ]
 })

@@ -223,6 +223,11 @@ describe("doctor", () => {
       "append-only triggers"
     ],
     ["a trigger that is gone", `DROP TRIGGER governance_append_only_truncate ON ${events}`, "append-only triggers"],
+    [
+      "a checkpoint table whose trigger is off",
+      "ALTER TABLE governance_checkpoint_leaves DISABLE TRIGGER governance_append_only_row",
+      "append-only triggers"
+    ],
     ["an unlogged table", "ALTER TABLE governance_audit_chain_heads SET UNLOGGED", "tables"],
     ["an append function without its search_path", "ALTER FUNCTION governance_append_many RESET ALL", "functions"],
     [

@@ -34,6 +34,9 @@ describe("Settings", () => {
         GOVERNANCE_AUDIT_SECRET: "an audit secret",
         GOVERNANCE_WORKSPACE_SALT: "salt",
         GOVERNANCE_TEST_MODE: "1",
+        GOVERNANCE_CHECKPOINT_KEY: "file:///key",
+        GOVERNANCE_CHECKPOINT_FILE: "/mnt/checkpoints.jsonl",
+        GOVERNANCE_STATE_DIR: "/state",
         GOVERNANCE_CHAIN_KEY_0a1b2c3d: "an older secret",
         GOVERNANCE_COST_STRICT_UNKNOWN_MODELS: "No",
         GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION: "12.5",
@@ -51,6 +54,9 @@ describe("Settings", () => {
       assert.deepStrictEqual(config.historicSecrets.map(Redacted.value), ["an older secret"])
       assert.strictEqual(Redacted.value(config.haltDatabaseUrl!), "postgres://c/d")
       assert.strictEqual(Redacted.value(config.platform.ingestToken!), "wf_token")
+      assert.strictEqual(Redacted.value(config.checkpointKey!), "file:///key")
+      assert.strictEqual(config.checkpointFile, "/mnt/checkpoints.jsonl")
+      assert.strictEqual(config.stateDir, "/state")
       assert.isTrue(config.platform.bridgeEnabled)
       assert.deepStrictEqual(config.platform.trustedHosts, ["a.example", "b.example"])
       assert.deepStrictEqual(config.egress, { ...defaults.egress, allowedHosts: ["hooks.example", "b.example"] })

@@ -22,6 +22,7 @@ export const examine = Effect.fn("Doctor.examine")(function* (schema: SchemaName
     return [
       migrations,
       ...triggers(yield* rows(triggersQuery, [schema])),
+      ...checkpointTriggers(yield* rows(checkpointTriggersQuery, [schema])),
       ...tables(yield* rows(tablesQuery, [schema])),
       ...functions(yield* rows(functionsQuery, [schema])),
       ...roles(yield* rows(roleQuery, [schema])),
@@ -71,10 +72,30 @@ const triggers = (found: Rows): ReadonlyArray<Finding.Finding> => {
   })
 }
 
+const checkpointTriggersQuery = `SELECT c.relname::text,
+    count(*) FILTER (WHERE t.tgenabled = 'A' AND t.tgname LIKE 'governance\\_append\\_only\\_%')::int
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
+  WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relname LIKE 'governance\\_checkpoint%' GROUP BY 1 ORDER BY 1`
+
+const checkpointTriggers = (found: Rows): ReadonlyArray<Finding.Finding> =>
+  found.flatMap(([table, always]) =>
+    always === 2
+      ? []
+      : [
+          Finding.fail(
+            "append-only triggers",
+            `of the two of ${table} not every one is there and ENABLE ALWAYS`,
+            "Checkpoints may have been changed since: run `governance verify --checkpoints` with a file from elsewhere, then restore the triggers."
+          )
+        ]
+  )
+
 const tablesQuery = `SELECT c.relname::text, c.relpersistence::text,
     CASE WHEN c.relname IN ('governance_audit_events', 'governance_audit_chain_keys', 'governance_audit_chain_heads', 'governance_meta',
            'governance_migrations', 'governance_prompts', 'governance_prompt_versions', 'governance_prompt_activations',
            'governance_subject_keys', 'governance_legal_holds', 'governance_retention_segments')
+           OR c.relname LIKE 'governance\\_checkpoint%'
          THEN concat_ws(' ', CASE WHEN has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END,
            CASE WHEN has_table_privilege(c.oid, 'UPDATE') THEN 'UPDATE' END,
            CASE WHEN has_table_privilege(c.oid, 'DELETE') THEN 'DELETE' END,
