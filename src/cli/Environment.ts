@@ -7,6 +7,8 @@ import type { OtherChainKey } from "../schema/ChainKeyVersion.ts"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { Finding } from "../schema/Finding.ts"
 import type { StoreError } from "../schema/StoreError.ts"
+import type { AgentKeyStore } from "../services/AgentKeyStore.ts"
+import type { AgentKeys } from "../services/AgentKeys.ts"
 import type { Audit } from "../services/Audit.ts"
 import type { AuditStore } from "../services/AuditStore.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
@@ -53,8 +55,8 @@ export class Environment extends Context.Service<
   }
 >()("effect-governance/cli/Environment") {}
 
-export type Stores = CostStore | PolicyStore | PresenceStore
-export type Services = Stores | Audit | AuditStore | Checkpoints | Presence | Prompts | OperatorPolicies
+export type Stores = AgentKeyStore | CostStore | PolicyStore | PresenceStore
+export type Services = Stores | AgentKeys | Audit | AuditStore | Checkpoints | Presence | Prompts | OperatorPolicies
 export type Keeping = Erasure | LegalHolds | Retention
 export type EnvironmentError =
   | ConfigurationError

@@ -2,6 +2,7 @@ import { Effect, Layer } from "effect"
 import * as CheckpointPlace from "../layers/CheckpointPlace.ts"
 import * as Keeping from "../layers/Keeping.ts"
 import { layerHaltWriter } from "../layers/Postgres.ts"
+import * as AgentKeyStore from "../layers/postgres/AgentKeyStore.ts"
 import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import * as ChainKeyStore from "../layers/postgres/ChainKeyStore.ts"
 import * as CheckpointStore from "../layers/postgres/CheckpointStore.ts"
@@ -14,6 +15,7 @@ import * as Signal from "../layers/postgres/Signal.ts"
 import { toStoreError } from "../layers/postgres/SqlFailure.ts"
 import * as StoreTransaction from "../layers/postgres/StoreTransaction.ts"
 import * as SubjectKeyStore from "../layers/postgres/SubjectKeyStore.ts"
+import * as AgentKeys from "../services/AgentKeys.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as Checkpoints from "../services/Checkpoints.ts"
@@ -60,7 +62,7 @@ const ownerDatabase = Layer.unwrap(
   Effect.map(Place.Place, (place) => Place.database({ ...place, appUrl: place.ownerUrl }))
 )
 
-const stores = Layer.mergeAll(CostStore.layer, PolicyStore.layer, PresenceStore.layer)
+const stores = Layer.mergeAll(AgentKeyStore.layer, CostStore.layer, PolicyStore.layer, PresenceStore.layer)
 
 const log = Layer.merge(AuditStore.layer, ChainKeyStore.layer)
 
@@ -73,6 +75,7 @@ const checkpoints = Checkpoints.layerOnDemand.pipe(Layer.provide([CheckpointStor
 
 const reader = Layer.merge(prompts, checkpoints).pipe(
   Layer.provideMerge(audit),
+  Layer.provide(AgentKeyStore.layer),
   Layer.provideMerge(KeyFollower.layerReading),
   Layer.provideMerge(log),
   Layer.provide(readingKeys)
@@ -82,7 +85,7 @@ const haltWriter = Layer.catchTag(layerHaltWriter, "SqlError", (error) =>
   Layer.effectContext(Effect.fail(toStoreError("Database", "connect")(error)))
 )
 
-const services = Layer.mergeAll(Presence.layer, OperatorPolicies.layer, prompts, checkpoints).pipe(
+const services = Layer.mergeAll(AgentKeys.layer, Presence.layer, OperatorPolicies.layer, prompts, checkpoints).pipe(
   Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer, haltWriter)),
   Layer.provideMerge(audit),
   Layer.provide(KeyFollower.layerOnce),

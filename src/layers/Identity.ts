@@ -5,18 +5,18 @@ import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { AgentId } from "../schema/Ids.ts"
 import { KeyAddress, parseKeyAddress, pathFor, variableSuffix } from "../schema/KeyAddress.ts"
 import { decodeArgument } from "../services/Arguments.ts"
-import { Identity, type KeyLoader, make as makeIdentity } from "../services/Identity.ts"
+import { type AgentSigner, Identity, type KeyLoader, make as makeIdentity } from "../services/Identity.ts"
 import { Settings } from "../services/Settings.ts"
 import { loadKeyFile } from "./keys/KeyFile.ts"
 import { keyVariables, type VariableKey, variablePrefix } from "./keys/KeyVariables.ts"
 import { generatePrivateKey, sha256, signerOf } from "./keys/PrivateKey.ts"
 
-/** What an address yields for an agent, at once. Null where there is no key and none was promised. */
+/** What an address yields for an agent, at once. */
 const loadFrom = (
   agentId: AgentId,
   address: KeyAddress,
   variables: ReadonlyMap<string, VariableKey>
-): ReturnType<KeyLoader> => {
+): Result.Result<AgentSigner, AgentKeyUnusable> => {
   const unusable = (source: string) => (problem: AgentKeyUnusable["problem"]) =>
     new AgentKeyUnusable({ agentId, source, problem })
   const signer = (key: Parameters<typeof signerOf>[1]) => signerOf(agentId, key)
@@ -72,6 +72,14 @@ export const make = Effect.gen(function* () {
 export const layer = Layer.unwrap(
   Effect.map(make, (identity) => (identity === undefined ? Layer.empty : Layer.succeed(Identity, identity)))
 )
+
+/** The signer at one address, for whoever registers a key by hand. */
+export const signerAt = Effect.fnUntraced(function* (agentId: AgentId, text: string) {
+  const address = yield* addressOf("key-uri", text, false)
+  const named = address._tag === "Variable" && address.name !== null ? [address.name] : []
+  const loaded = loadFrom(agentId, address, yield* keyVariables(named))
+  return yield* Effect.fromResult(loaded)
+})
 
 const addressOf = (setting: string, text: string, shared: boolean) =>
   Result.match(parseKeyAddress(text, shared), {

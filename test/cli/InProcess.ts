@@ -9,6 +9,8 @@ import { Environment } from "../../src/cli/Environment.ts"
 import { exitCodeOfExit } from "../../src/cli/ExitCode.ts"
 import { Secrets } from "../../src/cli/Redaction.ts"
 import * as Memory from "../../src/layers/Memory.ts"
+import { AgentKeyStore } from "../../src/services/AgentKeyStore.ts"
+import { AgentKeys } from "../../src/services/AgentKeys.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
@@ -99,6 +101,8 @@ export const memory = Layer.effectContext(
   Effect.gen(function* () {
     const built = yield* Layer.build(OperatorPolicies.layer.pipe(Layer.provideMerge(Memory.layer())))
     const services = Context.pick(
+      AgentKeyStore,
+      AgentKeys,
       Audit,
       AuditStore,
       Checkpoints,

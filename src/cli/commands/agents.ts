@@ -6,6 +6,7 @@ import { PresenceStore } from "../../services/PresenceStore.ts"
 import { withStores } from "../Environment.ts"
 import { answer } from "../Output.ts"
 import { table } from "../Table.ts"
+import { keys } from "./agents/keys.ts"
 
 /** Who is there and who is stopped, a halt of an agent above included. */
 export const agents = Command.make("agents").pipe(
@@ -30,7 +31,8 @@ export const agents = Command.make("agents").pipe(
         rows.length === 0 ? "No agent has been seen yet." : table(columns, rows, width)
       )
     }, withStores)
-  )
+  ),
+  Command.withSubcommands([keys])
 )
 
 interface Row {

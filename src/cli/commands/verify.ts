@@ -3,6 +3,7 @@ import { CliError, Command, Flag } from "effect/cli"
 import { ChainIntegrityError } from "../../schema/AuditError.ts"
 import type { ChainReport } from "../../schema/ChainReport.ts"
 import { sessionChain } from "../../schema/Ids.ts"
+import { SignatureStatus } from "../../schema/SignatureStatus.ts"
 import { terminalText } from "../../schema/TerminalText.ts"
 import { Audit } from "../../services/Audit.ts"
 import { anchorText, borneOut, checkpointFlags, examined, ofThisLog } from "../CheckpointAnchor.ts"
@@ -83,6 +84,7 @@ const text = (report: ChainReport, width: number | undefined): string => {
     ...(report.breaks.length === 0 ? [] : [""]),
     ...prunedLines(report),
     `${verdicts[report.verdict]}: ${counted(report.rows, "row")} in ${counted(report.chains.length, "chain")}, ${counted(report.breaks.length, "break")}`,
+    ...signatureLines(report),
     ...(report.authenticated
       ? []
       : ["Who wrote the rows was not checked: GOVERNANCE_AUDIT_SECRET is not set. Texts, hashes and links were."]),
@@ -111,6 +113,17 @@ const prunedLines = (report: ChainReport): ReadonlyArray<string> => {
 
 const mostLines = 20
 
+/** Signatures by what they say, where rows have any or should have. */
+const signatureLines = ({ signatures = {} }: ChainReport): ReadonlyArray<string> => {
+  const found = SignatureStatus.literals.flatMap((status) => {
+    const rows = signatures[status] ?? 0
+    return rows === 0 ? [] : [`${rows} ${status}`]
+  })
+  return found.length === 0 || (found.length === 1 && signatures.legacy_unsigned !== undefined)
+    ? []
+    : [`signatures: ${found.join(", ")}`]
+}
+
 const columns = [
   { title: "CHAIN", keep: true, value: (row: ChainReport["chains"][number]) => row.chain },
   { title: "ROWS", right: true, keep: true, value: (row: ChainReport["chains"][number]) => String(row.rows) },
@@ -133,7 +146,7 @@ const conclude = Effect.fnUntraced(function* (report: ChainReport, chain: string
   }
   if (report.verdict === "unverifiable") {
     return yield* new Unverifiable({
-      what: "rows were sealed with keys that are not here",
+      what: "rows were sealed or signed with keys that are not here",
       todo: "Give the rotated-out secrets as GOVERNANCE_CHAIN_KEY_<fingerprint>, and the current one as GOVERNANCE_AUDIT_SECRET."
     })
   }

@@ -1,0 +1,60 @@
+import { DateTime, Effect } from "effect"
+import { Command } from "effect/cli"
+import type { AgentKey } from "../../../../schema/AgentKey.ts"
+import { AgentKeyStore } from "../../../../services/AgentKeyStore.ts"
+import { withStores } from "../../../Environment.ts"
+import { answer } from "../../../Output.ts"
+import { table } from "../../../Table.ts"
+
+/** Every key that was ever registered, and how it ended. */
+export const listKeys = Effect.gen(function* () {
+  const keys = yield* AgentKeyStore.use((store) => store.list)
+  yield* answer(keys.map(jsonOf), (width) =>
+    keys.length === 0 ? "No agent has registered a key." : table(columns, keys, width)
+  )
+}).pipe(withStores)
+
+export const list = Command.make("list").pipe(
+  Command.withDescription("List the public keys of agents, revoked ones included."),
+  Command.withExamples([
+    { command: "governance agents keys list", description: "All of them" },
+    {
+      command: "governance agents keys list --json | jq '.[] | select(.revocation == null)'",
+      description: "Those in force"
+    }
+  ]),
+  Command.withHandler(() => listKeys)
+)
+
+const columns = [
+  { title: "AGENT", keep: true, value: (key: AgentKey) => key.agentId },
+  { title: "NO", right: true, keep: true, value: (key: AgentKey) => String(key.activationSeq) },
+  { title: "FINGERPRINT", keep: true, value: (key: AgentKey) => key.fingerprint },
+  { title: "REGISTERED", keep: true, value: (key: AgentKey) => iso(key.registeredAtMs) },
+  { title: "REVOKED", value: ({ revocation }: AgentKey) => revokedText(revocation) }
+]
+
+const iso = (ms: number) => DateTime.formatIso(DateTime.makeUnsafe(ms))
+
+const revokedText = (revocation: AgentKey["revocation"]) =>
+  revocation === null
+    ? "-"
+    : `${iso(revocation.revokedAtMs)} by ${revocation.revokedBy}: ${revocation.reason}${revocation.eventId === null ? " (no audit row)" : ""}`
+
+/** Public facts only: there are no others in the registry. */
+export const jsonOf = (key: AgentKey) => ({
+  agentId: key.agentId,
+  activationSeq: key.activationSeq,
+  fingerprint: key.fingerprint,
+  publicKey: Buffer.from(key.publicKey).toString("hex"),
+  registeredAt: iso(key.registeredAtMs),
+  revocation:
+    key.revocation === null
+      ? null
+      : {
+          revokedAt: iso(key.revocation.revokedAtMs),
+          revokedBy: key.revocation.revokedBy,
+          reason: key.revocation.reason,
+          eventId: key.revocation.eventId
+        }
+})
