@@ -3,9 +3,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Layer, type Redacted } from "effect"
 import * as Postgres from "../src/layers/Postgres.ts"
+import type { GovernanceOptions } from "../src/services/Settings.ts"
 
 /** All of governance on a benchmark's database, with deadlines that a busy machine cannot reach. */
-export const layer = (databaseUrl: Redacted.Redacted) =>
+export const layer = (databaseUrl: Redacted.Redacted, options: GovernanceOptions = {}) =>
   Layer.unwrap(
     Effect.map(spool, (fallbackDir) =>
       Postgres.layer({
@@ -13,7 +14,8 @@ export const layer = (databaseUrl: Redacted.Redacted) =>
         auditSecret,
         fallbackDir,
         auditDeadline: "60 seconds",
-        enforcementDeadline: "60 seconds"
+        enforcementDeadline: "60 seconds",
+        ...options
       })
     )
   )

@@ -92,16 +92,11 @@ const checkpointTriggers = (found: Rows): ReadonlyArray<Finding.Finding> =>
   )
 
 const tablesQuery = `SELECT c.relname::text, c.relpersistence::text,
-    CASE WHEN c.relname IN ('governance_audit_events', 'governance_audit_chain_keys', 'governance_audit_chain_heads', 'governance_meta',
-           'governance_migrations', 'governance_prompts', 'governance_prompt_versions', 'governance_prompt_activations',
-           'governance_subject_keys', 'governance_legal_holds', 'governance_retention_segments')
-           OR c.relname LIKE 'governance\\_checkpoint%'
-         THEN concat_ws(' ', CASE WHEN has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END,
+    concat_ws(' ', CASE WHEN has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END,
            CASE WHEN has_table_privilege(c.oid, 'UPDATE') THEN 'UPDATE' END,
            CASE WHEN has_table_privilege(c.oid, 'DELETE') THEN 'DELETE' END,
            CASE WHEN has_table_privilege(c.oid, 'TRUNCATE') THEN 'TRUNCATE' END,
            CASE WHEN has_table_privilege(c.oid, 'TRIGGER') THEN 'TRIGGER' END)
-         ELSE '' END
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND c.relname LIKE 'governance\\_%' ORDER BY 1`
 
@@ -113,10 +108,10 @@ const tables = (found: Rows): ReadonlyArray<Finding.Finding> => {
       ? Finding.ok("tables", "all are logged")
       : Finding.fail("tables", `unlogged, lost in a crash: ${unlogged.join(", ")}`, "ALTER TABLE ... SET LOGGED."),
     open.length === 0
-      ? Finding.ok("rights", "this role can change no audit table directly")
+      ? Finding.ok("rights", "this role can change no table directly")
       : Finding.warn(
           "rights",
-          `this role may write past the append function: ${open.join(", ")}`,
+          `this role may write past the functions that guard them: ${open.join(", ")}`,
           "Run the host as a role of its own: `governance migrate --app-role <role>` as the owner."
         )
   ]
