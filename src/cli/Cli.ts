@@ -1,12 +1,15 @@
 import { Effect, Layer } from "effect"
 import { CliConfig, Command, GlobalFlag } from "effect/cli"
 import { agents } from "./commands/agents.ts"
+import { approvals } from "./commands/approvals.ts"
 import { budget } from "./commands/budget.ts"
 import { checkpoint } from "./commands/checkpoint.ts"
 import { demo } from "./commands/demo.ts"
+import { deny } from "./commands/deny.ts"
 import { doctor } from "./commands/doctor.ts"
 import { emit } from "./commands/emit.ts"
 import { erase } from "./commands/erase.ts"
+import { grant } from "./commands/grant.ts"
 import { halt } from "./commands/halt.ts"
 import { hold } from "./commands/hold.ts"
 import { migrate } from "./commands/migrate.ts"
@@ -28,6 +31,7 @@ export const cli = governance.pipe(
   Command.withSubcommands([
     { group: "Start", commands: [demo, migrate, doctor] },
     { group: "Agents", commands: [agents, halt, resume, budget, policy, prompts] },
+    { group: "Approvals", commands: [approvals, grant, deny] },
     { group: "Evidence", commands: [verify, checkpoint, tail, emit, replay, rotateChainKey] },
     { group: "Keeping", commands: [prune, erase, hold] }
   ])

@@ -14,6 +14,7 @@ import type { AuditStore } from "../services/AuditStore.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
 import type { CostStore } from "../services/CostStore.ts"
 import type { Erasure } from "../services/Erasure.ts"
+import type { GateDecisions } from "../services/GateDecisions.ts"
 import type { KeyRotation } from "../services/KeyRotation.ts"
 import type { LegalHolds } from "../services/LegalHolds.ts"
 import type { OperatorPolicies } from "../services/OperatorPolicies.ts"
@@ -56,7 +57,16 @@ export class Environment extends Context.Service<
 >()("effect-governance/cli/Environment") {}
 
 export type Stores = AgentKeyStore | CostStore | PolicyStore | PresenceStore
-export type Services = Stores | AgentKeys | Audit | AuditStore | Checkpoints | Presence | Prompts | OperatorPolicies
+export type Services =
+  | Stores
+  | AgentKeys
+  | Audit
+  | AuditStore
+  | Checkpoints
+  | GateDecisions
+  | Presence
+  | Prompts
+  | OperatorPolicies
 export type Keeping = Erasure | LegalHolds | Retention
 export type EnvironmentError =
   | ConfigurationError

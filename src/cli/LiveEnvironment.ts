@@ -7,6 +7,7 @@ import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import * as ChainKeyStore from "../layers/postgres/ChainKeyStore.ts"
 import * as CheckpointStore from "../layers/postgres/CheckpointStore.ts"
 import * as CostStore from "../layers/postgres/CostStore.ts"
+import * as GateStore from "../layers/postgres/GateStore.ts"
 import * as PolicyStore from "../layers/postgres/PolicyStore.ts"
 import * as PresenceStore from "../layers/postgres/PresenceStore.ts"
 import * as PromptStore from "../layers/postgres/PromptStore.ts"
@@ -19,6 +20,7 @@ import * as AgentKeys from "../services/AgentKeys.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as Checkpoints from "../services/Checkpoints.ts"
+import * as GateDecisions from "../services/GateDecisions.ts"
 import * as Halts from "../services/Halts.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
 import * as KeyRotation from "../services/KeyRotation.ts"
@@ -85,8 +87,10 @@ const haltWriter = Layer.catchTag(layerHaltWriter, "SqlError", (error) =>
   Layer.effectContext(Effect.fail(toStoreError("Database", "connect")(error)))
 )
 
-const services = Layer.mergeAll(AgentKeys.layer, Presence.layer, OperatorPolicies.layer, prompts, checkpoints).pipe(
-  Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer, haltWriter)),
+const acts = Layer.mergeAll(AgentKeys.layer, GateDecisions.layer, OperatorPolicies.layer, Presence.layer)
+
+const services = Layer.mergeAll(acts, prompts, checkpoints).pipe(
+  Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer, haltWriter, GateStore.layer)),
   Layer.provideMerge(audit),
   Layer.provide(KeyFollower.layerOnce),
   Layer.provideMerge(log),

@@ -17,8 +17,11 @@ import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { Cost } from "../../src/services/Cost.ts"
 import { CostStore } from "../../src/services/CostStore.ts"
 import { Erasure } from "../../src/services/Erasure.ts"
+import * as GateDecisions from "../../src/services/GateDecisions.ts"
+import { Gates } from "../../src/services/Gates.ts"
 import { LegalHolds } from "../../src/services/LegalHolds.ts"
 import * as OperatorPolicies from "../../src/services/OperatorPolicies.ts"
+import { Policies } from "../../src/services/Policies.ts"
 import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import { PresenceStore } from "../../src/services/PresenceStore.ts"
@@ -99,7 +102,9 @@ const narrow = Effect.succeed(
 /** All commands over one set of memory stores; the services are there too, so that a test can prepare and look. */
 export const memory = Layer.effectContext(
   Effect.gen(function* () {
-    const built = yield* Layer.build(OperatorPolicies.layer.pipe(Layer.provideMerge(Memory.layer())))
+    const built = yield* Layer.build(
+      Layer.merge(OperatorPolicies.layer, GateDecisions.layer).pipe(Layer.provideMerge(Memory.layer()))
+    )
     const services = Context.pick(
       AgentKeyStore,
       AgentKeys,
@@ -110,7 +115,10 @@ export const memory = Layer.effectContext(
       CostStore,
       Erasure,
       LegalHolds,
+      GateDecisions.GateDecisions,
+      Gates,
       OperatorPolicies.OperatorPolicies,
+      Policies,
       PolicyStore,
       Presence,
       PresenceStore,

@@ -1,0 +1,107 @@
+import { Clock, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { isoOf } from "../../schema/Instant.ts"
+import { terminalText } from "../../schema/TerminalText.ts"
+import type { ListedGate } from "../../services/GateAct.ts"
+import { GateDecisions } from "../../services/GateDecisions.ts"
+import { counted } from "../CliFailure.ts"
+import { withServices } from "../Environment.ts"
+import { agentIdOf } from "../Names.ts"
+import { answer } from "../Output.ts"
+import { facts, table } from "../Table.ts"
+
+/** What waits for a person, each with the token that decides it; `--all` lists what was decided too. */
+export const approvals = Command.make("approvals", {
+  agent: Flag.String("agent").pipe(Flag.withMetavar("id"), Flag.withDescription("Only this agent"), Flag.optional),
+  all: Flag.Boolean("all").pipe(
+    Flag.withDescription("Also what was granted, denied, used or ran out (the newest 500)"),
+    Flag.withoutNegation,
+    Flag.withDefault(false)
+  )
+}).pipe(
+  Command.withDescription("List the calls of agents that wait for a person's approval, and how to decide them."),
+  Command.withExamples([
+    { command: "governance approvals", description: "What waits now" },
+    { command: "governance approvals --agent billing-agent --all", description: "What became of one agent's requests" }
+  ]),
+  Command.withHandler(
+    Effect.fnUntraced(function* (input) {
+      const agentId = Option.isNone(input.agent) ? undefined : yield* agentIdOf(input.agent.value)
+      const decisions = yield* GateDecisions
+      const found = yield* decisions.list({ agentId, which: input.all ? "all" : "pending" })
+      const nowMs = yield* Clock.currentTimeMillis
+      yield* answer(found.map(jsonOf), (width) => {
+        if (found.length === 0)
+          return input.all ? "Nobody has asked for an approval yet." : "Nothing waits for an approval."
+        if (input.all) return table(columns, found, width)
+        const title = `${counted(found.length, "call waits", "calls wait")} for a person.`
+        return [title, ...found.map((one) => cardOf(one, nowMs))].join("\n\n")
+      })
+    }, withServices)
+  )
+)
+
+const cardOf = ({ earlierOutcome, gate, token, votes }: ListedGate, nowMs: number): string => {
+  const left = seconds(gate.expiresAtMs - nowMs)
+  const where = gate.sessionId === null ? "" : `, in session ${terminalText(gate.sessionId, 100)}`
+  const rows: ReadonlyArray<readonly [string, string]> = [
+    ["arguments", gate.payload === null ? "none" : terminalText(gate.payload, shownArguments)],
+    ["action hash", gate.actionHash],
+    ["asked", `${seconds(nowMs - gate.createdAtMs)} ago${where}; ends in ${left}`],
+    ["needs", `${counted(gate.quorum, "approval")}${votes === 0 ? "" : `, has ${votes}`}`],
+    [
+      "not by",
+      gate.operators.length === 0
+        ? "anyone, as long as nobody is known to operate it"
+        : [...new Set(gate.operators)].join(", ")
+    ],
+    ...(gate.reviewer === null ? [] : [["claimed by", gate.reviewer] as const]),
+    ...(earlierOutcome === null ? [] : [["CAREFUL", warnings[earlierOutcome]] as const]),
+    ["request", gate.requestId]
+  ]
+  const indented = facts(rows)
+    .split("\n")
+    .map((line) => `  ${line}`)
+    .join("\n")
+  // The token stands on a line of its own and is never clipped: it is there to be copied.
+  const how = token === null ? "  This terminal lacks the key that decides it." : `  governance grant ${token}`
+  return `${terminalText(gate.kind, 100)} by ${terminalText(gate.agentId, 100)}\n${indented}\n${how}`
+}
+
+const shownArguments = 600
+
+const warnings = {
+  running: "an approval of the same action was used, and that call is still running",
+  completed: "an approval of the same action was used before, and that call ended",
+  unknown: "an approval of the same action was used before, and NOBODY KNOWS whether it was carried out"
+} as const
+
+/** Short and rounded down: "45 s", "12 min", "3 h". */
+const seconds = (ms: number): string => {
+  const all = Math.max(0, Math.floor(ms / 1000))
+  if (all < 120) return `${all} s`
+  return all < 7200 ? `${Math.floor(all / 60)} min` : `${Math.floor(all / 3600)} h`
+}
+
+const columns = [
+  { title: "REQUEST", keep: true, value: ({ gate }: ListedGate) => gate.requestId },
+  { title: "STATE", keep: true, value: ({ gate }: ListedGate) => gate.state },
+  { title: "AGENT", value: ({ gate }: ListedGate) => gate.agentId },
+  { title: "ACTION", value: ({ gate }: ListedGate) => gate.kind },
+  { title: "ASKED", keep: true, value: ({ gate }: ListedGate) => isoOf(gate.createdAtMs) },
+  { title: "BY", value: ({ gate }: ListedGate) => (gate.approvers.length === 0 ? "-" : gate.approvers.join(", ")) },
+  { title: "ARGUMENTS", value: ({ gate }: ListedGate) => gate.editedPayload ?? gate.payload ?? "-" }
+]
+
+const jsonOf = ({ earlierOutcome, gate, token, votes }: ListedGate) => {
+  const { createdAtMs, decidedAtMs, decisionMac: _, expiresAtMs, keyId: __, matchKey: ___, ...rest } = gate
+  return {
+    ...rest,
+    createdAt: isoOf(createdAtMs),
+    expiresAt: isoOf(expiresAtMs),
+    decidedAt: decidedAtMs === null ? null : isoOf(decidedAtMs),
+    votes,
+    earlierOutcome,
+    token
+  }
+}
