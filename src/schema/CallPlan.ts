@@ -16,8 +16,8 @@ interface CommonOptions {
   readonly agentId: string
   readonly sessionId?: string | undefined
   /**
-   * What the call is made with: plain JSON, hashed for the audit row and for loop detection, never stored. Values marked with
-   * `sealed(subject, value)` are hashed under their subject's key (BEY-12).
+   * What the call is made with: plain JSON, hashed for the audit row and for loop detection; stored only where a person is
+   * asked. Values marked with `sealed(subject, value)` are hashed under their subject's key (BEY-12).
    */
   readonly input?: unknown
   /** Plain JSON that goes into the audit row of the attempt. */

@@ -83,6 +83,8 @@ const promised = [
   ],
   ["a loop, and why", /STOPPED +track_parcel +P-1004\s+The same call with the same answer, 3 times in a row: 2 are/],
   ["a call that waits for a person", /WAITS +close_account[\s\S]*A person has to approve this first/],
+  ["its approval by a colleague", /governance grant v2:[\s\S]*allowed +close_account[\s\S]*approved by ada/],
+  ["that an approval is good for one call", /WAITS +close_account[\s\S]*One approval is good for one call/],
   [
     "a delegate that may do no more than its principal",
     /STOPPED +delete_customer[\s\S]*support-agent may not use delete_customer/
@@ -91,7 +93,7 @@ const promised = [
     "a delegate that draws from its principal's budget",
     /STOPPED +refund_order +A-1006, \$64\.00\s+It takes \$64\.00, but support-agent, who pays/
   ],
-  ["what it cost altogether", /24 calls ran, 6 did not\. Cost: \$63\.\d\d, \$0\.\d+ of it for \d+ model tokens/],
+  ["what it cost altogether", /25 calls ran, 7 did not\. Cost: \$63\.\d\d, \$0\.\d+ of it for \d+ model tokens/],
   [
     "a halt that reaches a running call",
     /HALTED +ask_courier[\s\S]*Stopped by ada: refunds look wrong\s+\d+ ms after the halt/

@@ -8,6 +8,8 @@ export type Command =
       readonly scope?: PolicyInput<"scope">
       readonly budget?: PolicyInput<"budget">
       readonly audit?: PolicyInput<"audit">
+      readonly gate?: PolicyInput<"gate">
+      readonly operator?: string
     }
   /** `count` events over `chains` sessions; each is tried until it is acknowledged. `log` may leave it to the fallback. */
   | {
@@ -32,6 +34,12 @@ export type Command =
   | { readonly do: "release"; readonly ticket: string }
   /** How a held call ended, when it has ended. */
   | { readonly do: "outcome"; readonly ticket: string }
+  /** Asks for the approval of `pay` with `{n}`, for each n below `count`, and does not wait. */
+  | { readonly do: "ask"; readonly agent: string; readonly count: number }
+  /** That many different people grant one token at once. */
+  | { readonly do: "grant"; readonly token: string; readonly racers: number }
+  /** That many callers use the approval of `{n}` at once. */
+  | { readonly do: "use"; readonly agent: string; readonly n: number; readonly racers: number }
   | { readonly do: "delegate"; readonly parent: string; readonly child: string }
   | { readonly do: "halt"; readonly agent: string }
   | { readonly do: "resume"; readonly agent: string }
@@ -57,6 +65,9 @@ export interface Answers {
   readonly hold: { readonly ticket: string }
   readonly release: null
   readonly outcome: { readonly end: string; readonly abortedNs: string | null }
+  readonly ask: { readonly tokens: ReadonlyArray<string> }
+  readonly grant: { readonly granted: number }
+  readonly use: { readonly ran: number }
   readonly delegate: null
   readonly halt: { readonly invokedNs: string; readonly completedNs: string }
   readonly resume: null

@@ -10,12 +10,14 @@ import { KeyId } from "../../src/schema/Ids.ts"
 import type { Refusal } from "../../src/schema/Refusal.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { ChainKeys } from "../../src/services/ChainKeys.ts"
+import { Gates } from "../../src/services/Gates.ts"
 import { Governor } from "../../src/services/Governor.ts"
 import { Policies } from "../../src/services/Policies.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
 import { Sweep } from "../../src/services/Sweep.ts"
 import { type Outcome, record } from "../../src/testing/History.ts"
+import * as Approving from "./Approving.ts"
 import type { Answers, Asked, Command } from "./Commands.ts"
 import { appendAll, makeRecorder } from "./Writing.ts"
 
@@ -36,6 +38,7 @@ const program = Effect.gen(function* () {
   const governor = yield* Governor
   const policies = yield* Policies
   const presence = yield* Presence
+  const gates = yield* Gates
   const sweep = yield* Sweep
   const keys = yield* ChainKeys
   const ended = yield* Deferred.make<void>()
@@ -123,7 +126,10 @@ const program = Effect.gen(function* () {
     switch (command.do) {
       case "policies":
         return Effect.gen(function* () {
-          for (const kind of ["scope", "budget", "audit"] as const) {
+          if (command.operator !== undefined) {
+            yield* presence.heartbeat(command.agent, { operatorId: command.operator })
+          }
+          for (const kind of ["scope", "budget", "audit", "gate"] as const) {
             const policy = command[kind]
             if (policy !== undefined) yield* policies.register(command.agent, kind, policy)
           }
@@ -141,6 +147,12 @@ const program = Effect.gen(function* () {
         )
       case "outcome":
         return Effect.flatMap(holding(command.ticket), ({ outcome }) => Deferred.await(outcome))
+      case "ask":
+        return Approving.ask(governor, gates, command)
+      case "grant":
+        return Approving.grant(gates, command)
+      case "use":
+        return Approving.use(governor, command)
       case "delegate":
         return Effect.as(presence.delegate(command.parent, command.child), null)
       case "halt":

@@ -8,6 +8,7 @@ import { counted } from "../CliFailure.ts"
 import { withServices } from "../Environment.ts"
 import { agentIdOf } from "../Names.ts"
 import { answer } from "../Output.ts"
+import { governance, type SharedFlags } from "../Root.ts"
 import { facts, table } from "../Table.ts"
 
 /** What waits for a person, each with the token that decides it; `--all` lists what was decided too. */
@@ -30,18 +31,19 @@ export const approvals = Command.make("approvals", {
       const decisions = yield* GateDecisions
       const found = yield* decisions.list({ agentId, which: input.all ? "all" : "pending" })
       const nowMs = yield* Clock.currentTimeMillis
+      const where = samePlace(yield* governance)
       yield* answer(found.map(jsonOf), (width) => {
         if (found.length === 0)
           return input.all ? "Nobody has asked for an approval yet." : "Nothing waits for an approval."
         if (input.all) return table(columns, found, width)
         const title = `${counted(found.length, "call waits", "calls wait")} for a person.`
-        return [title, ...found.map((one) => cardOf(one, nowMs))].join("\n\n")
+        return [title, ...found.map((one) => cardOf(one, nowMs, where))].join("\n\n")
       })
     }, withServices)
   )
 )
 
-const cardOf = ({ earlierOutcome, gate, token, votes }: ListedGate, nowMs: number): string => {
+const cardOf = ({ earlierOutcome, gate, token, votes }: ListedGate, nowMs: number, place: string): string => {
   const left = seconds(gate.expiresAtMs - nowMs)
   const where = gate.sessionId === null ? "" : `, in session ${terminalText(gate.sessionId, 100)}`
   const rows: ReadonlyArray<readonly [string, string]> = [
@@ -64,9 +66,23 @@ const cardOf = ({ earlierOutcome, gate, token, votes }: ListedGate, nowMs: numbe
     .map((line) => `  ${line}`)
     .join("\n")
   // The token stands on a line of its own and is never clipped: it is there to be copied.
-  const how = token === null ? "  This terminal lacks the key that decides it." : `  governance grant ${token}`
+  const how =
+    token === null
+      ? "  This terminal lacks the key that decides it."
+      : `  governance grant ${token}${terminalText(place, 500)}`
   return `${terminalText(gate.kind, 100)} by ${terminalText(gate.agentId, 100)}\n${indented}\n${how}`
 }
+
+/** The flags that lead to the same database; a URL is left to whoever typed it. */
+const samePlace = ({ dataDir, databaseUrl, schema }: SharedFlags): string => {
+  const url = Option.filter(databaseUrl, (given) => /^(?:env|file):[\w./-]+$/.test(given))
+  return [
+    Option.match(dataDir, { onNone: () => "", onSome: (path) => ` --data-dir ${quoted(path)}` }),
+    Option.match(url, { onNone: () => "", onSome: (given) => ` --database-url ${given}` }),
+    schema === "public" ? "" : ` --schema ${quoted(schema)}`
+  ].join("")
+}
+const quoted = (text: string) => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
 
 const shownArguments = 600
 

@@ -5,6 +5,7 @@ import { textOf } from "../../schema/Recording.ts"
 import { Cost } from "../../services/Cost.ts"
 import { Governor, type Refusal } from "../../services/Governor.ts"
 import { Pricing } from "../../services/Pricing.ts"
+import { approvalScene } from "./ApprovalScene.ts"
 import { dollars, inPlainWords } from "./PlainWords.ts"
 import { Screen } from "./Screen.ts"
 import { type Scene, supportAgent } from "./Sessions.ts"
@@ -33,6 +34,11 @@ export const play = Effect.fnUntraced(function* ({ session }: Scene) {
         stopped += 1
         yield* screen.marked(outcome.failure._tag === "ApprovalPending" ? "WAITS" : "STOPPED", label)
         yield* screen.because(inPlainWords(outcome.failure))
+        if (outcome.failure._tag === "ApprovalPending") {
+          yield* approvalScene(label, run)
+          ran += 1
+          stopped += 1
+        }
       }
       if (step.kind === "llm" && step.text !== "") yield* screen.aside(`  agent     "${step.text}"`)
     }
@@ -65,7 +71,7 @@ const call = Effect.fnUntraced(function* (agentId: string, sessionId: string, st
   const pricing = yield* Pricing
   if (step.kind === "tool") {
     const { label, usd } = toolCall(step.tool, step.input)
-    const options = { agentId, sessionId, tool: step.tool, input: step.input, maxUsd: formatUsd(usd).slice(1) }
+    const options = { agentId, sessionId, tool: step.tool, input: step.input, ...once, maxUsd: formatUsd(usd).slice(1) }
     // The recorded answer is what the call returns: loop detection compares it.
     const run = governor.run(options, (ticket) => Effect.as(ticket.report({ usd }), step.result))
     const played: PlayedCall = {
@@ -81,5 +87,8 @@ const call = Effect.fnUntraced(function* (agentId: string, sessionId: string, st
   const played: PlayedCall = { label: `asks ${usage.model}`, run: Effect.as(run, usd) }
   return played
 })
+
+/** Does not wait for a person: the scene goes on, and shows what comes of it. */
+const once = { approval: { wait: false } }
 
 const decodeArguments = Schema.decodeUnknownResult(Schema.Record(Schema.String, Schema.String))

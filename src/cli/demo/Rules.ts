@@ -18,7 +18,7 @@ export const register = Effect.gen(function* () {
   yield* cost.register({ agentId, perSessionUsd: "50.00" })
   yield* loop.register({ agentId, windowSeconds: 60, maxCalls: 20, progress: { maxRepeats: 2 } })
   yield* policies.register(agentId, "gate", { requireApproval: ["close_account"] })
-  yield* presence.heartbeat(agentId)
+  yield* presence.heartbeat(agentId, { operatorId: "grace" })
   yield* presence.delegate(agentId, helperAgent)
   yield* scope.register({ agentId: helperAgent, allowedTools: ["*"] })
 })
