@@ -13,7 +13,7 @@ export const approvalScene = Effect.fnUntraced(function* (label: string, call: E
   const [card] = yield* Effect.orDie(gates.list({ agentId: supportAgent }))
   if (card === undefined || card.token === null)
     return yield* new DemoFailed({ what: "nobody was asked for the approval" })
-  yield* screen.line("  ada, a colleague, looks at `governance approvals` and types in another process:")
+  yield* screen.line("  ada, a colleague, sees it in `governance approvals`, and types elsewhere:")
   yield* screen.line(`    governance grant ${card.token.slice(0, 24)}... --by ada`)
   yield* operator("grant", card.token, "--by", "ada", "--reason", "the customer asked for it in writing")
   const first = yield* Effect.result(call)
