@@ -194,7 +194,7 @@ describe("A call that needs approval (room 5, BEY-02)", () => {
     }).pipe(Effect.provide(world()))
   )
 
-  it.effect("leaves no fiber and no waiter when it is interrupted (T-15)", () =>
+  it.effect("uses nothing that is granted after it was interrupted (T-15)", () =>
     Effect.gen(function* () {
       yield* clerk()
       const fiber = yield* started(Effect.void.pipe(governed(pay())))
@@ -207,6 +207,29 @@ describe("A call that needs approval (room 5, BEY-02)", () => {
         (yield* kinds("s1")).filter((kind) => kind === "approval.consumed"),
         []
       )
+    }).pipe(Effect.provide(world()))
+  )
+
+  it.live("leaves no timer behind, whenever it is interrupted (T-15)", () =>
+    Effect.gen(function* () {
+      yield* clerk()
+      const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length
+      const waitFor = (ms: number) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(Effect.exit(Effect.void.pipe(governed(pay()))))
+          yield* Effect.sleep(ms)
+          yield* Fiber.interrupt(fiber)
+        })
+      yield* waitFor(20)
+      const before = timers()
+      yield* Effect.forEach(
+        Array.from({ length: 40 }, (_, i) => i * 10),
+        (ms) => waitFor(ms),
+        { concurrency: "unbounded" }
+      )
+      // What is left of deadlines that were met goes with them.
+      yield* Effect.sleep(1500)
+      assert.isAtMost(timers(), before)
     }).pipe(Effect.provide(world()))
   )
 

@@ -145,7 +145,8 @@ layer(freshDatabase, { excludeTestServices: true, timeout: "60 seconds" })("Gate
           Effect.flatMap(Audit, (audit) => audit.getEvents({ kinds: ["approval.granted"], limit: 1000 }))
         )
         assert.strictEqual(rows.filter(({ agentId }) => agentId === "racer").length, 20)
-      }).pipe(Effect.scoped)
+      }).pipe(Effect.scoped),
+    { timeout: 180_000 }
   )
 
   it.effect("a row that somebody changed to granted runs nothing, and raises an alarm (T-18)", () =>
