@@ -37,7 +37,9 @@ export const make = Effect.fnUntraced(function* (hash: Digest) {
     onNone: (): Effect.Effect<SignatureJudge | null, StoreError> => Effect.succeed(null),
     onSome: (store) =>
       Effect.map(Effect.all([store.list, store.deploymentId]), ([keys, deploymentId]) =>
-        judgeOf(knownKeys(keys), soundKeys(hash, deploymentId), () => ownKeys(identity, deploymentId))
+        judgeOf(knownKeys(keys), soundKeys(hash, deploymentId), (fingerprint) =>
+          ownKey(identity, deploymentId, fingerprint)
+        )
       )
   })
 })
@@ -54,12 +56,12 @@ export const count = (counts: Map<SignatureStatus, number>, status: SignatureSta
 const judgeOf = (
   keys: KnownKeys,
   soundKey: (key: AgentKey) => KeyObject | null,
-  own: () => ReadonlyArray<AgentKey>
+  own: (fingerprint: string) => AgentKey | undefined
 ): SignatureJudge => {
   /** A key of this process may have come into use after the registry was read. */
   const keyOf = (fingerprint: string | null): AgentKey | undefined => {
     if (fingerprint === null || keys.byFingerprint.has(fingerprint)) return keys.byFingerprint.get(fingerprint ?? "")
-    const found = own().find((key) => key.fingerprint === fingerprint)
+    const found = own(fingerprint)
     if (found !== undefined) keys.byFingerprint.set(fingerprint, found)
     return found
   }
@@ -85,16 +87,20 @@ const judgeOf = (
 }
 
 /** What this process signs with, for the time until the registry knows it. */
-const ownKeys = (identity: Signers, deploymentId: string): ReadonlyArray<AgentKey> =>
-  identity.signers().map((signer) => ({
-    agentId: signer.agentId,
+const ownKey = (identity: Signers, deploymentId: string, fingerprint: string): AgentKey | undefined => {
+  const signer = identity.signers().find((one) => one.fingerprint === fingerprint)
+  if (signer === undefined) return undefined
+  const { agentId, publicKey } = signer
+  return {
+    agentId,
     fingerprint: signer.fingerprint,
-    publicKey: signer.publicKey,
-    proof: signer.sign(possessionText(signer.agentId, signer.publicKey, deploymentId)),
+    publicKey,
+    proof: signer.sign(possessionText(agentId, publicKey, deploymentId)),
     activationSeq: 0,
     registeredAtMs: Number.POSITIVE_INFINITY,
     revocation: null
-  }))
+  }
+}
 
 /** Each key is looked at once, when the first row names it. */
 const soundKeys = (hash: Digest, deploymentId: string) => {
