@@ -72,15 +72,16 @@ export const make = Effect.gen(function* () {
         last: fromSeq === 1 ? null : undefined,
         atHead: undefined
       }
+      const unsigned = verifierWith(SignatureJudge.noVerdicts)
       const checkPage = (rows: ReadonlyArray<ChainRow>, verdicts: SignatureJudge.Verdicts) => {
-        const verifier = verifierWith(verdicts)
+        const verifier = verdicts.size === 0 ? unsigned : verifierWith(verdicts)
         // One effect for a page, unless a row has something to say: an effect for each would cost half as much as its digests.
         const said: Array<Effect.Effect<void, ChainIntegrityError>> = []
         for (const row of rows) {
           const found = checked(row, read.last, verifier)
           read.last = row
           if (row.seq === head.seq) read.atHead = row
-          const effect = visit(row, found, verdicts.get(row))
+          const effect = visit(row, found, verdicts.size === 0 ? undefined : verdicts.get(row))
           if (effect !== undefined) said.push(effect)
         }
         return said.length === 0 ? Effect.void : Effect.all(said, { discard: true })
