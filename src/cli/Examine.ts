@@ -162,7 +162,7 @@ const sweepLayer = (place: Place.Place["Service"], secret: Redacted.Redacted<str
   Sweep.layerOnDemand.pipe(
     Layer.provide(Evidence.layer),
     Layer.provide(Audit.layerWith()),
-    Layer.provide(KeyFollower.layerOnce),
+    Layer.provide(KeyFollower.layerReading),
     Layer.provide([AdmissionStore.layer, AuditStore.layer, ChainKeyStore.layer, AuditFallback.layerMemory]),
     Layer.provide(ChainKeys.layer({ secret, historic: place.otherSecrets, ephemeralAllowed: false })),
     Layer.provide(Place.database(place))

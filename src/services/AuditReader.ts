@@ -119,7 +119,9 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
     const keyIds = new Set<string>()
     const signers = new Set<string>()
     const late: Array<ChainReport["late"]["first"][number]> = []
-    const retired = RotationProof.retirements(yield* store.find({ chain: operatorChain, kinds: [markerKind] }))
+    const retired = RotationProof.retirements(
+      yield* store.find({ chain: operatorChain, kinds: [markerKind], limit: 10_000 })
+    )
     let lateRows = 0
     let total = 0
 

@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Schedule, Stream } from "effect"
+import { Context, Effect, Layer, Schedule, Semaphore, Stream } from "effect"
 import { type ChainKeyVersion, OtherChainKey } from "../schema/ChainKeyVersion.ts"
 import { operatorChain } from "../schema/Ids.ts"
 import { StoreError } from "../schema/StoreError.ts"
@@ -24,11 +24,12 @@ export class KeyFollower extends Context.Service<
   }
 >()("effect-governance/services/KeyFollower") {}
 
-export const make = Effect.gen(function* () {
+export const make = Effect.fnUntraced(function* ({ begins }: { readonly begins: boolean }) {
   const keys = yield* ChainKeys
   const registry = yield* ChainKeyStore
   const log = yield* AuditStore
   const { ring } = keys
+  const one = Semaphore.makeUnsafe(1)
   let adopted = 0
   let latest = 0
   let warned = 0
@@ -45,7 +46,7 @@ export const make = Effect.gen(function* () {
 
   const readOrBegin = Effect.gen(function* () {
     const found = yield* registry.read
-    if (found.versions.length > 0 || keys.ephemeral) return found
+    if (found.versions.length > 0 || keys.ephemeral || !begins) return found
     const key = { keyId: keys.current.keyId, fingerprint: keys.fingerprint, known: keys.keyIds() }
     if (yield* registry.begin(key)) return yield* registry.read
     const again = yield* registry.read
@@ -79,33 +80,30 @@ export const make = Effect.gen(function* () {
       if (ring.unwrap({ deploymentId, version, from: previous, to: keyId }, handover)) unwrapped = version
     }
     const own = keys.current.keyId
-    if (knows(current.keyId)) {
-      if (yield* isProved(current, unwrapped === current.version)) {
-        ring.switchTo(current.keyId)
-        adopted = current.version
-        ring.held = null
-        if (own !== current.keyId) {
-          yield* Effect.logInfo("chain_keys.switched", { version: current.version, keyId: current.keyId })
-        }
-        return
-      }
-      return yield* warnOnce(current.version, "chain_keys.rotation_unproved", { version: current.version })
+    const isHere = knows(current.keyId)
+    if (isHere && (own === current.keyId || (yield* isProved(current, unwrapped === current.version)))) {
+      ring.switchTo(current.keyId)
+      adopted = current.version
+      ring.held = null
+      if (own === current.keyId) return
+      return yield* Effect.logInfo("chain_keys.switched", { version: current.version, keyId: current.keyId })
     }
     if (!versions.some(({ keyId }) => keyId === own)) {
       ring.held = "refused"
       return yield* new OtherChainKey({ keyId: current.keyId, version: current.version, given: own })
     }
     ring.held = null
-    yield* warnOnce(current.version, "chain_keys.behind", {
+    yield* warnOnce(current.version, isHere ? "chain_keys.rotation_unproved" : "chain_keys.behind", {
       version: current.version,
       keyId: current.keyId,
       sealingWith: own,
-      todo: "restart with the new secret as GOVERNANCE_AUDIT_SECRET"
+      todo: isHere ? "run governance verify" : "restart with the new secret as GOVERNANCE_AUDIT_SECRET"
     })
   })
 
   return KeyFollower.of({
-    refresh: follow,
+    // One at a time, so that nobody acts on what was read before a later version was taken over.
+    refresh: one.withPermit(follow),
     standing: () => ({ version: adopted === 0 ? null : adopted, latest: latest === 0 ? null : latest })
   })
 })
@@ -113,13 +111,16 @@ export const make = Effect.gen(function* () {
 /** Once, at start, for a program that soon ends. A database that does not answer is its failure. */
 export const layerOnce = Layer.effect(
   KeyFollower,
-  Effect.tap(make, ({ refresh }) => refresh)
+  Effect.tap(make({ begins: true }), ({ refresh }) => refresh)
 )
 
-/** For readers: what can be learned is learned, and what cannot be is left for the verdict to say (K-06). */
+/**
+ * For readers: what can be learned is learned, what cannot be is left for the verdict to say (K-06), and a log that nobody has
+ * written into is not made anybody's.
+ */
 export const layerReading = Layer.effect(
   KeyFollower,
-  Effect.tap(make, ({ refresh }) => Effect.ignore(refresh))
+  Effect.tap(make({ begins: false }), ({ refresh }) => Effect.ignore(refresh))
 )
 
 /**
@@ -129,7 +130,7 @@ export const layerReading = Layer.effect(
 export const layer = Layer.effect(
   KeyFollower,
   Effect.gen(function* () {
-    const follower = yield* make
+    const follower = yield* make({ begins: true })
     const { ring } = yield* ChainKeys
     const settings = yield* Settings
     const signal = yield* Signal

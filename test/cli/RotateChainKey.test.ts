@@ -61,6 +61,20 @@ describe("governance rotate-chain-key", () => {
         }).pipe(Effect.scoped, inFresh)
     )
 
+    it.effect(
+      "an unused log is nobody's after a reader with any secret; the first writer makes it its own (A-05)",
+      () =>
+        Effect.gen(function* () {
+          for (const command of [["verify"], ["doctor"]]) {
+            yield* cli(command, { GOVERNANCE_AUDIT_SECRET: newSecret() })
+          }
+          const env = { GOVERNANCE_AUDIT_SECRET: newSecret() }
+          assert.strictEqual((yield* cli(emit, env)).code, 0)
+          assert.strictEqual((yield* cli(["verify"], env)).code, 0)
+          assert.strictEqual((yield* cli(emit, { GOVERNANCE_AUDIT_SECRET: newSecret() })).code, 3)
+        }).pipe(inFresh)
+    )
+
     it.effect("takes a given secret and refuses what is none: nothing is changed (K-01, L-05, L-09)", () =>
       Effect.gen(function* () {
         const [old, next] = [newSecret(), newSecret()]

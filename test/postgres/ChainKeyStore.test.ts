@@ -13,7 +13,8 @@ import * as ChainKeyStoreSuite from "../../src/testing/ChainKeyStoreSuite.ts"
 import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
 import { draft } from "./AuditRows.ts"
 
-const database = Layer.unwrap(Effect.map(TestDatabase, ({ appUrl }) => Database.layerFromUrl(appUrl)))
+// The owner's connection: the runtime role may not rotate.
+const database = Layer.unwrap(Effect.map(TestDatabase, ({ ownerUrl }) => Database.layerFromUrl(ownerUrl)))
 const stores = Layer.merge(ChainKeyStorePg.layer, StoreTransaction.layer).pipe(Layer.provide(database))
 
 ChainKeyStoreSuite.suite("Postgres", Layer.provide(stores, freshDatabase))
