@@ -56,11 +56,18 @@ export const make = Effect.fnUntraced(function* (
         `${sink.name} and the database have both gone on. Keep ${sink.name} as evidence in another place: a new one will be made`
       )
     }
+    const adopted = new Set(yield* store.adoptions)
+    const walked = new Map<number, string>()
     let at = emptyLog
     yield* Stream.runForEach(sink.read, (entry) =>
       Effect.gen(function* () {
-        const before = at.frontier
-        at = step(at, entry, judge, new Map(roots))
+        const { adoptions, frontier: before } = at
+        at = step(at, entry, judge, walked)
+        // Only one that this key signed counts as a step.
+        const earlier = at.adoptions.at(-1)
+        if (entry._tag === "Adoption" && at.adoptions.length > adoptions.length && !adopted.has(entry.note)) {
+          yield* store.adopt(yield* random.uuidV7(), earlier?.size ?? 0, entry.note)
+        }
         if (entry._tag !== "Checkpoint" || at.frontier.size === before.size || before.size < (latest?.size ?? 0)) return
         const { frontier } = at
         yield* store.commit({

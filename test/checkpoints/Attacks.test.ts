@@ -217,6 +217,13 @@ describe("a database that went back (A-05, A-06)", () => {
         )
         assert.strictEqual(operator, 1)
         assert.strictEqual((yield* here(examined)).findings.length, 0)
+        // Restored once more, to before that: what was answered for then is known from the sink, what is lost now is not.
+        yield* restore
+        assert.strictEqual((yield* here(examined)).verdict, "rollback")
+        yield* here(Effect.flatMap(Checkpoints, (checkpoints) => checkpoints.adopt({ by: "bob", reason: "again" })))
+        const twice = yield* here(examined)
+        assert.strictEqual(twice.verdict, "ok", JSON.stringify(twice.findings))
+        assert.deepStrictEqual(twice.adoptions.map(({ by }) => by).sort(), ["ada", "bob"])
         // Once adopted, later losses are losses again.
         yield* truncate(0, true)
         yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:other' AND seq = 3")
