@@ -2,11 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { headOf, seal } from "../../src/schema/Chain.ts"
 import type { ChainHead } from "../../src/schema/Envelope.ts"
+import { operatorChain, SessionId } from "../../src/schema/Ids.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { ChainKeys } from "../../src/services/ChainKeys.ts"
 import { makeMemory } from "../../src/services/CheckpointSink.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import * as RememberedCheckpoint from "../../src/services/RememberedCheckpoint.ts"
+import { draftIn } from "../../src/testing/AuditChains.ts"
 import { freshDatabase } from "../support/database.ts"
 import { attempts } from "./Rights.ts"
 import {
@@ -271,6 +273,29 @@ describe("a database that went back (A-05, A-06)", () => {
         assert.strictEqual(report.verdict, "otherIdentity")
         assert.strictEqual((yield* inProcess(options)(Effect.flip(make)))._tag, "OtherIdentity")
       }
+    }).pipe(inFresh)
+  )
+})
+
+describe("rows that retention removed", () => {
+  it.live("are no loss where a seal in the log says so, and a loss where none does", () =>
+    Effect.gen(function* () {
+      yield* inProcess()(covered)
+      yield* inProcess()(
+        Effect.gen(function* () {
+          const audit = yield* AuditStore
+          const sealed = { chain: operatorChain, session: null, kind: "audit.segment_sealed" }
+          const metadataText = '{"chain":"session:s","fromSeq":1,"toSeq":12}'
+          yield* audit.append({ ...draftIn(SessionId.make("s")), ...sealed, metadataText })
+          yield* rows("s", 1)
+          yield* make
+        })
+      )
+      yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:s' AND seq <= 12")
+      assert.strictEqual((yield* inProcess()(examined)).verdict, "ok")
+      assert.isNotNull(yield* inProcess()(Effect.andThen(rows("s", 1), make)))
+      yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:other' AND seq <= 3")
+      assert.strictEqual((yield* inProcess()(examined)).verdict, "missing")
     }).pipe(inFresh)
   )
 })
