@@ -20,13 +20,15 @@ import { within } from "./Deadline.ts"
 /** A registered check: true when the condition holds. Whatever else comes of it, or nothing in time, is a violation (CON-06). */
 export type CustomCheck = (call: CheckedCall) => Effect.Effect<boolean, unknown>
 
+/** Whether a person has approved, or will be asked about, exactly this call. A question: it uses no approval up. */
+export type Approved = (plan: CallPlan, options: CallOptions) => Effect.Effect<boolean, InvalidInput | StoreError>
+
 /** A call as its contracts are asked about it. */
 export interface Judged {
   readonly plan: CallPlan
   readonly options: CallOptions
   readonly path: Lineage["path"]
-  /** Whether a person has approved, or will be asked about, exactly this call (DEC-09). */
-  readonly approved: (plan: CallPlan) => Effect.Effect<boolean, StoreError>
+  readonly approved: Approved
   /** The audit row of the attempt; null where there is none to look for. */
   readonly attempt: EventId | null
   readonly result: unknown
@@ -72,7 +74,7 @@ export const make = Effect.fnUntraced(function* (customs: ReadonlyMap<string, Cu
   ): Effect.Effect<boolean, ConditionError> | undefined => {
     switch (`${phase}:${check}`) {
       case "pre:hitl_approved":
-        return call.approved(call.plan)
+        return call.approved(call.plan, call.options)
       case "pre:budget_available":
         return budgetAvailable(call)
       case "pre:scope_allowed":

@@ -10,7 +10,7 @@ import type { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { ContractBook } from "./ContractBook.ts"
-import type { ConditionError } from "./ContractChecks.ts"
+import type { Approved, ConditionError } from "./ContractChecks.ts"
 import { Settings } from "./Settings.ts"
 
 /** Rooms 3 and 8 of a governed call: the contracts that bind its agent, before and after the call. */
@@ -23,8 +23,8 @@ export class ContractRoom extends Context.Service<
      */
     readonly covers: (path: Lineage["path"] | null, target: ScopeTarget) => boolean
     /**
-     * Room 3. `approved` says whether room 5 will ask a person about this call or one has approved it already. The refusal
-     * itself is written by whoever refuses the call.
+     * Room 3. `approved` says whether room 5 will ask a person about this call, or use up an approval of it (DEC-09). The
+     * refusal itself is written by whoever refuses the call.
      */
     readonly before: (asked: {
       readonly plan: CallPlan
@@ -32,7 +32,7 @@ export class ContractRoom extends Context.Service<
       readonly lineage: Lineage
       /** The store did not place the agent: contracts above it may be missing, so the call is not let through. */
       readonly trouble: StoreError | null
-      readonly approved: (plan: CallPlan) => Effect.Effect<boolean, StoreError>
+      readonly approved: Approved
       /** When the call's one deadline began, on the monotonic clock. */
       readonly began: bigint
     }) => Effect.Effect<void, ContractViolation | ConditionError>

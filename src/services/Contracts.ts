@@ -1,6 +1,6 @@
 import { Context, Effect, Layer } from "effect"
 import { Hex } from "effect/encoding"
-import { type CallPlan, hashOfResult, planOf } from "../schema/CallPlan.ts"
+import { hashOfResult, planOf } from "../schema/CallPlan.ts"
 import { type Contract, type ContractInput, type ContractViolation, contractOf } from "../schema/Contract.ts"
 import { Identifier } from "../schema/Identifier.ts"
 import { AgentId, EventId } from "../schema/Ids.ts"
@@ -12,7 +12,7 @@ import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { ContractBook } from "./ContractBook.ts"
-import type { CustomCheck } from "./ContractChecks.ts"
+import type { Approved, CustomCheck } from "./ContractChecks.ts"
 import { violationRow } from "./ContractRoom.ts"
 import { Halts } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
@@ -148,10 +148,10 @@ export const layerOff = Layer.effect(
 const disabled = Effect.fail(new ModuleDisabledError({ module: "contracts" }))
 
 /**
- * Whether a person has granted exactly this call and the grant is not consumed yet (DEC-09). No gate keeps approvals so far,
- * so nothing is approved. `Gates.approvedFor` goes here, and into room 3 in `Rooms.ts`.
+ * Whether a person has granted exactly this call and the grant is not used up (DEC-09). No gate keeps approvals so far, so
+ * nothing is approved; `Gates.approvedFor` goes here.
  */
-const approvedFor = (_plan: CallPlan): Effect.Effect<boolean, StoreError> => Effect.succeed(false)
+const approvedFor: Approved = () => Effect.succeed(false)
 
 const decodeEventId = (value: string) =>
   Effect.mapError(
