@@ -16,12 +16,15 @@ describe("A chain in Postgres (A-01, A-02, G3)", () => {
     }).pipe(onPostgres)
   )
 
-  it.live(
-    "10 000 drawn bits and 10 000 rearrangements are found in the report of the whole chain (A-03, A-08, A-09)",
-    () =>
-      Effect.gen(function* () {
-        assert.deepStrictEqual(yield* drawnFlips(10_000, 11), [])
-        assert.deepStrictEqual((yield* drawnTamperings(10_000, 12)).survivors, [])
-      }).pipe(onPostgres)
+  it.live("10 000 drawn bits are found in the report of the whole chain (A-01)", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* drawnFlips(10_000, 11), [])
+    }).pipe(onPostgres)
+  )
+
+  it.live("10 000 drawn rearrangements are found in the report of the whole chain (A-03, A-08, A-09)", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* drawnTamperings(10_000, 12)).survivors, [])
+    }).pipe(onPostgres)
   )
 })
