@@ -4,11 +4,13 @@ import { agents } from "./commands/agents.ts"
 import { approvals } from "./commands/approvals.ts"
 import { budget } from "./commands/budget.ts"
 import { checkpoint } from "./commands/checkpoint.ts"
+import { compliance } from "./commands/compliance.ts"
 import { demo } from "./commands/demo.ts"
 import { deny } from "./commands/deny.ts"
 import { doctor } from "./commands/doctor.ts"
 import { emit } from "./commands/emit.ts"
 import { erase } from "./commands/erase.ts"
+import { exportBundle } from "./commands/export.ts"
 import { grant } from "./commands/grant.ts"
 import { halt } from "./commands/halt.ts"
 import { hold } from "./commands/hold.ts"
@@ -17,10 +19,12 @@ import { policy } from "./commands/policy.ts"
 import { prompts } from "./commands/prompts.ts"
 import { prune } from "./commands/prune.ts"
 import { replay } from "./commands/replay.ts"
+import { report } from "./commands/report.ts"
 import { resume } from "./commands/resume.ts"
 import { rotateChainKey } from "./commands/rotate-chain-key.ts"
 import { tail } from "./commands/tail.ts"
 import { verify } from "./commands/verify.ts"
+import { verifyBundle } from "./commands/verify-bundle.ts"
 import { tell } from "./Failure.ts"
 import * as Log from "./Log.ts"
 import * as Presenter from "./Presenter.ts"
@@ -32,8 +36,11 @@ export const cli = governance.pipe(
     { group: "Start", commands: [demo, migrate, doctor] },
     { group: "Agents", commands: [agents, halt, resume, budget, policy, prompts] },
     { group: "Approvals", commands: [approvals, grant, deny] },
-    { group: "Evidence", commands: [verify, checkpoint, tail, emit, replay, rotateChainKey] },
-    { group: "Keeping", commands: [prune, erase, hold] }
+    {
+      group: "Evidence",
+      commands: [verify, checkpoint, tail, emit, replay, report, compliance, exportBundle, verifyBundle]
+    },
+    { group: "Keeping", commands: [rotateChainKey, prune, erase, hold] }
   ])
 )
 

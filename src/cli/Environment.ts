@@ -11,7 +11,9 @@ import type { AgentKeyStore } from "../services/AgentKeyStore.ts"
 import type { AgentKeys } from "../services/AgentKeys.ts"
 import type { Audit } from "../services/Audit.ts"
 import type { AuditStore } from "../services/AuditStore.ts"
+import type { Bundles } from "../services/Bundles.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
+import type { Compliance } from "../services/Compliance.ts"
 import type { CostStore } from "../services/CostStore.ts"
 import type { Erasure } from "../services/Erasure.ts"
 import type { GateDecisions } from "../services/GateDecisions.ts"
@@ -37,12 +39,12 @@ export class Environment extends Context.Service<
     /** The services that write evidence. Fails without an audit secret, since their rows could not be proved later (DEC-18). */
     readonly services: (flags: SharedFlags) => Layer.Layer<Services, EnvironmentError, Platform>
     /**
-     * The log for verifying and following, and prompts for reading: without a secret too, and then it says that authorship was
-     * not checked.
+     * The log for verifying, following and reporting, and prompts for reading: without a secret too, and then it says that
+     * authorship was not checked.
      */
     readonly reader: (
       flags: SharedFlags
-    ) => Layer.Layer<Audit | AuditStore | Checkpoints | Prompts, EnvironmentError, Platform>
+    ) => Layer.Layer<Audit | AuditStore | Checkpoints | Compliance | Prompts, EnvironmentError, Platform>
     /** A connection with the rights of the owner, for migrations, and the runtime role that they are to serve. */
     readonly owner: (
       flags: SharedFlags
@@ -62,7 +64,9 @@ export type Services =
   | AgentKeys
   | Audit
   | AuditStore
+  | Bundles
   | Checkpoints
+  | Compliance
   | GateDecisions
   | Presence
   | Prompts

@@ -19,7 +19,11 @@ import * as SubjectKeyStore from "../layers/postgres/SubjectKeyStore.ts"
 import * as AgentKeys from "../services/AgentKeys.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
+import * as BundleKeySource from "../services/BundleKeySource.ts"
+import * as Bundles from "../services/Bundles.ts"
+import * as CheckpointProofs from "../services/CheckpointProofs.ts"
 import * as Checkpoints from "../services/Checkpoints.ts"
+import * as Compliance from "../services/Compliance.ts"
 import * as GateDecisions from "../services/GateDecisions.ts"
 import * as Halts from "../services/Halts.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
@@ -75,7 +79,14 @@ const prompts = Prompts.layer.pipe(Layer.provide([PromptStore.layer, StoreTransa
 
 const checkpoints = Checkpoints.layerOnDemand.pipe(Layer.provide([CheckpointStore.layer, CheckpointPlace.layerQuiet]))
 
-const reader = Layer.merge(prompts, checkpoints).pipe(
+const proofs = CheckpointProofs.layer.pipe(Layer.provide([CheckpointStore.layer, CheckpointPlace.layerQuiet]))
+const reports = Compliance.layer.pipe(Layer.provide(proofs))
+const bundles = Bundles.layer.pipe(
+  Layer.provideMerge(reports),
+  Layer.provide([proofs, BundleKeySource.layer.pipe(Layer.provide(AgentKeyStore.layer))])
+)
+
+const reader = Layer.mergeAll(prompts, checkpoints, reports).pipe(
   Layer.provideMerge(audit),
   Layer.provide(AgentKeyStore.layer),
   Layer.provideMerge(KeyFollower.layerReading),
@@ -89,7 +100,7 @@ const haltWriter = Layer.catchTag(layerHaltWriter, "SqlError", (error) =>
 
 const acts = Layer.mergeAll(AgentKeys.layer, GateDecisions.layer, OperatorPolicies.layer, Presence.layer)
 
-const services = Layer.mergeAll(acts, prompts, checkpoints).pipe(
+const services = Layer.mergeAll(acts, prompts, checkpoints, bundles).pipe(
   Layer.provide(Layer.mergeAll(Halts.layer, Lineages.layer, haltWriter, GateStore.layer)),
   Layer.provideMerge(audit),
   Layer.provide(KeyFollower.layerOnce),

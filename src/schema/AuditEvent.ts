@@ -49,7 +49,8 @@ export const knownKinds = [
   "audit.segment_pruned",
   "audit.subject_erased",
   "audit.legal_hold_set",
-  "audit.legal_hold_released"
+  "audit.legal_hold_released",
+  "compliance.bundle_exported"
 ] as const
 
 export type KnownKind = (typeof knownKinds)[number]

@@ -1,6 +1,7 @@
 import type { AgentKeyRefused, AgentKeyUnusable } from "./AgentKeyError.ts"
 import type { PolicyNotRegistered, ScopeViolation } from "./AgentScope.ts"
 import type { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "./AuditError.ts"
+import type { BundleRefused } from "./BundleError.ts"
 import type { OtherChainKey, RotationRefused } from "./ChainKeyVersion.ts"
 import type { CheckpointContradicted, CheckpointSinkError, OtherIdentity, RolledBack } from "./CheckpointError.ts"
 import type { ConfigurationError } from "./ConfigurationError.ts"
@@ -31,6 +32,8 @@ export type GovernanceError =
   | ApprovalRequired
   | ApprovalTokenError
   | TokenVersionTooOldError
+  | ApprovalPending
+  | BundleRefused
   | InvalidInput
   | InvalidAuditEvent
   | EventIdConflict
@@ -65,6 +68,7 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "ApprovalDenied",
   "ApprovalTokenError",
   "TokenVersionTooOldError",
+  "BundleRefused",
   "InvalidInput",
   "InvalidAuditEvent",
   "EventIdConflict",

@@ -1,0 +1,249 @@
+// The bundle is hashed while it is written: only Node's own hash can be fed piece by piece.
+import { createHash } from "node:crypto"
+import { Context, Effect, Layer, Stream } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { Hex } from "effect/encoding"
+import {
+  type BundleChain,
+  type BundleFacts,
+  type BundleKeys,
+  type BundleManifest,
+  type BundleProofs,
+  type BundleSignature,
+  bundleLabels,
+  bundleLine,
+  fingerprintUnder,
+  manifestName,
+  type SignedBy,
+  signedText
+} from "../schema/Bundle.ts"
+import { bundleCover } from "../schema/BundleCover.ts"
+import { canonicalize } from "../schema/CanonicalJson.ts"
+import { EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
+import { InvalidInput } from "../schema/InvalidInput.ts"
+import { reportHtml } from "../schema/ReportHtml.ts"
+import { reportJson, reportMarkdown } from "../schema/ReportText.ts"
+import { formatVerifierKey } from "../schema/SignedNote.ts"
+import type { StoreError } from "../schema/StoreError.ts"
+import { decodeArgument } from "./Arguments.ts"
+import { machinery } from "./AuditDelivery.ts"
+import { AuditStore } from "./AuditStore.ts"
+import { BundleKeySource } from "./BundleKeySource.ts"
+import { ChainKeys } from "./ChainKeys.ts"
+import { CheckpointProofs } from "./CheckpointProofs.ts"
+import { Compliance, type Examined, type ReportRequest } from "./Compliance.ts"
+import * as PooledRandom from "./PooledRandom.ts"
+import { ZipWriter } from "./ZipWriter.ts"
+
+/** Makes evidence bundles: rows, report, proofs and keys in one archive that a stranger can check (BEY-04, CMP-13). */
+export class Bundles extends Context.Service<
+  Bundles,
+  {
+    /**
+     * Writes the archive to `sink`, piece by piece, then records the export in chain `operator` (CMP-12). The same rows and
+     * keys give the same bytes. A verification that fails is part of the bundle; storage that fails ends the export.
+     */
+    readonly write: <E, R>(
+      request: BundleRequest,
+      sink: (piece: Uint8Array) => Effect.Effect<void, E, R>
+    ) => Effect.Effect<BundleManifest, InvalidInput | StoreError | E, R>
+  }
+>()("effect-governance/services/Bundles") {}
+
+export interface BundleRequest extends Omit<ReportRequest, "verifyChain"> {
+  /** Who exports. It goes into the audit log. */
+  readonly by: string
+}
+
+export const make = Effect.gen(function* () {
+  const store = yield* AuditStore
+  const keys = yield* ChainKeys
+  const checkpoints = yield* CheckpointProofs
+  const keySource = yield* BundleKeySource
+  const compliance = yield* Compliance
+  const random = yield* SecureRandom.SecureRandom
+  const { signer } = checkpoints
+  const fingerprint = signer === null ? null : fingerprintUnder(bundleLabels.checkpointKey, signer.publicKey, keys.hash)
+  const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest()
+  const verifierKey = signer === null ? null : formatVerifierKey(signer, sha)
+
+  const keysFile = Effect.fnUntraced(function* (signers: ReadonlySet<string>) {
+    const known = signers.size === 0 ? [] : yield* keySource.agentKeys
+    const file: BundleKeys = {
+      agents: known.filter((key) => signers.has(key.fingerprint)),
+      checkpoint:
+        signer === null || fingerprint === null || verifierKey === null
+          ? null
+          : { fingerprint, publicKey: Hex.encode(signer.publicKey), verifierKey }
+    }
+    return file
+  })
+
+  const sign = (bundle: BundleFacts): BundleManifest => {
+    const signatures = bundle.signedBy.map((by): BundleSignature => {
+      const text = signedText(bundle, by)
+      const signature =
+        by.algorithm === "Ed25519" && signer !== null
+          ? signer.sign(utf8.encode(bundleLabels.signature + text))
+          : keys.macOf("bundle")(bundleLabels.mac + text)
+      return { ...by, hash: Hex.encode(keys.hash(bundleLabels.hash + text)), signature: Hex.encode(signature) }
+    })
+    return { bundle, signatures }
+  }
+
+  const signedBy: ReadonlyArray<SignedBy> = [
+    ...(fingerprint === null ? [] : [{ algorithm: "Ed25519" as const, keyFingerprint: fingerprint }]),
+    { algorithm: "HMAC-SHA256" as const, keyFingerprint: keys.fingerprint }
+  ]
+
+  const write = Effect.fn("Bundles.write")(function* <E, R>(
+    { by, ...request }: BundleRequest,
+    sink: (piece: Uint8Array) => Effect.Effect<void, E, R>
+  ) {
+    const operator = yield* decodeArgument(OperatorId, "by", by)
+    const examined = yield* compliance.examine({ ...request, verifyChain: true })
+    const { report } = examined
+    const zip = new ZipWriter()
+    const files: Array<BundleFacts["files"][number]> = []
+    const flush = Effect.suspend(() => Effect.forEach(zip.take(), sink, { discard: true }))
+    const add = (name: string, text: string) => {
+      const bytes = utf8.encode(text)
+      files.push({ name, bytes: bytes.length, sha256: Hex.encode(sha(bytes)) })
+      return bytes
+    }
+    const put = (name: string, bytes: Uint8Array) => {
+      const file = zip.file(name)
+      file.push(bytes)
+      file.end()
+      return flush
+    }
+
+    // In order of name, as an archive of the same files made by anybody else would have them.
+    if (examined.checkpoint !== null) yield* put("checkpoint.txt", add("checkpoint.txt", examined.checkpoint.note))
+    yield* put("cover.html", add("cover.html", bundleCover(report, verifierKey)))
+    const events = yield* writeEvents(zip, examined, flush)
+    files.push(events.file)
+    yield* put("keys.json", add("keys.json", jsonText(yield* keysFile(events.signers))))
+    const rest = [
+      ["proofs.json", add("proofs.json", jsonText(proofsOf(examined)))],
+      ["report.html", add("report.html", reportHtml(report))],
+      ["report.json", add("report.json", reportJson(report))],
+      ["report.md", add("report.md", reportMarkdown(report))]
+    ] as const
+    const manifest = sign(factsOf(examined, events.chains, files, signedBy))
+    const text = utf8.encode(jsonText(manifest))
+    yield* put(manifestName, text)
+    for (const [name, bytes] of rest) yield* put(name, bytes)
+    zip.end()
+    yield* flush
+    yield* record(operator, manifest, Hex.encode(sha(text)))
+    return manifest
+  })
+
+  const writeEvents = Effect.fnUntraced(function* <E, R>(
+    zip: ZipWriter,
+    { parts }: Examined,
+    flush: Effect.Effect<void, E, R>
+  ) {
+    const file = zip.file("events.jsonl")
+    const digest = createHash("sha256")
+    const signers = new Set<string>()
+    const chains: Array<BundleChain> = []
+    let bytes = 0
+    for (const { chain, toSeq } of parts) {
+      let first = 0
+      let rows = 0
+      yield* Stream.runForEachArray(store.rows(chain, { toSeq }), (page) =>
+        Effect.suspend((): Effect.Effect<void, E | InvalidInput, R> => {
+          first ||= page[0]?.seq ?? 0
+          rows += page.length
+          for (const row of page) if (row.signer !== null) signers.add(row.signer)
+          const lines = utf8.encode(page.map(bundleLine).join(""))
+          bytes += lines.length
+          if (bytes > maxEventBytes) return Effect.fail(tooLarge)
+          digest.update(lines)
+          file.push(lines)
+          return flush
+        })
+      )
+      chains.push({ chain, firstSeq: first, lastSeq: toSeq, rows })
+    }
+    file.end()
+    yield* flush
+    return { file: { name: "events.jsonl", bytes, sha256: digest.digest("hex") }, chains, signers }
+  })
+
+  /** The export is evidence too: without its row there is no export. */
+  const record = Effect.fnUntraced(function* (by: OperatorId, { bundle }: BundleManifest, manifest: string) {
+    const nowMs = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    yield* store.append({
+      chain: operatorChain,
+      id: EventId.make(yield* random.uuidV7()),
+      atMs: nowMs,
+      agent: machinery,
+      session: null,
+      parent: null,
+      kind: "compliance.bundle_exported",
+      model: null,
+      inputHash: null,
+      outputHash: manifest,
+      metadataText: canonicalize({
+        by,
+        manifest,
+        reportId: bundle.reportId,
+        rows: bundle.rows,
+        chains: bundle.chains.length,
+        checkpointSize: bundle.covers?.size ?? null
+      })
+    })
+  })
+
+  return Bundles.of({ write })
+})
+
+export const layer = Layer.effect(Bundles, make).pipe(Layer.provide(PooledRandom.layer))
+
+const utf8 = new TextEncoder()
+const jsonText = (value: Parameters<typeof canonicalize>[0]) => `${canonicalize(value)}\n`
+
+/** An archive of this kind has lengths of 32 bits, and a verifier must hold the rows. */
+const maxEventBytes = 2_000_000_000
+const tooLarge = new InvalidInput({ field: "scope", problem: "has more than 2 GB of rows; export sessions one by one" })
+
+const proofsOf = ({ checkpoint, leaves }: Examined): BundleProofs =>
+  checkpoint === null
+    ? null
+    : {
+        leaves: leaves.map(({ chain, hash, index, proof, seq }) => ({
+          chain,
+          hash: Hex.encode(hash),
+          index,
+          proof: proof.map((node) => Hex.encode(node)),
+          seq
+        })),
+        origin: checkpoint.body.origin,
+        root: Hex.encode(checkpoint.body.root),
+        size: checkpoint.body.size
+      }
+
+const factsOf = (
+  { report }: Examined,
+  chains: ReadonlyArray<BundleChain>,
+  files: BundleFacts["files"],
+  signedBy: ReadonlyArray<SignedBy>
+): BundleFacts => ({
+  format: "effect-governance/bundle",
+  version: 1,
+  deploymentId: report.deploymentId,
+  createdAt: report.generatedAt,
+  scope: { agentId: report.agentId, sessionIds: report.sessionIds, ...report.dateRange },
+  chains,
+  rows: chains.reduce((sum, { rows }) => sum + rows, 0),
+  covers: report.checkpoint,
+  notCovered: [report.coverageCaveat, ...report.notCovered],
+  reportId: report.reportId,
+  chainIntegrityStatus: report.chainIntegrityStatus,
+  chainVerificationError: report.chainVerificationError,
+  files: [...files].sort((a, b) => (a.name < b.name ? -1 : 1)),
+  signedBy
+})

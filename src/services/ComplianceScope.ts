@@ -1,0 +1,100 @@
+import { Effect, Schema } from "effect"
+import { AgentId, agentChain, type ChainId, operatorChain, SessionId, sessionChain } from "../schema/Ids.ts"
+import { InvalidInput } from "../schema/InvalidInput.ts"
+import type { ReportFilter, RowRole } from "../schema/ReportTally.ts"
+import type { StoreError } from "../schema/StoreError.ts"
+import { decodeArgument } from "./Arguments.ts"
+import type { AuditStore, ChainPosition } from "./AuditStore.ts"
+
+/** What a report or a bundle is about. Times are milliseconds since the epoch, both ends included. */
+export interface EvidenceRequest {
+  readonly sessionIds?: ReadonlyArray<string> | undefined
+  readonly agentId?: string | undefined
+  readonly fromMs?: number | undefined
+  readonly toMs?: number | undefined
+}
+
+export interface EvidenceScope {
+  readonly sessions: ReadonlyArray<SessionId> | null
+  readonly agent: AgentId | null
+  readonly filter: ReportFilter
+}
+
+/** A chain to be read up to a row that was there when reading began: what is appended meanwhile is not part of it. */
+export interface ChainPart {
+  readonly chain: ChainId
+  readonly role: RowRole
+  readonly toSeq: number
+}
+
+export const decodeScope = Effect.fnUntraced(function* (request: EvidenceRequest) {
+  const sessions =
+    request.sessionIds === undefined
+      ? null
+      : yield* Effect.forEach(new Set(request.sessionIds), (id) => decodeArgument(SessionId, "sessionIds", id))
+  if (sessions !== null && sessions.length === 0) {
+    return yield* new InvalidInput({ field: "sessionIds", problem: "is empty; leave it out for every session" })
+  }
+  const agent = request.agentId === undefined ? null : yield* decodeArgument(AgentId, "agentId", request.agentId)
+  const fromMs = yield* instant("from", request.fromMs)
+  const toMs = yield* instant("to", request.toMs)
+  if (fromMs !== null && toMs !== null && fromMs > toMs) {
+    return yield* new InvalidInput({ field: "from", problem: "is later than to" })
+  }
+  return { sessions, agent, filter: { agentId: agent, fromMs, toMs } } satisfies EvidenceScope
+})
+
+/**
+ * The chains that a scope is about: the sessions named; else every chain in which the agent appears; else every chain. Chains
+ * in `known` are read as well, so that one that has lost its rows is missed.
+ */
+export const chainsInScope = Effect.fnUntraced(function* (
+  store: AuditStore["Service"],
+  scope: EvidenceScope,
+  known: ReadonlyArray<ChainId>
+) {
+  if (scope.sessions !== null) return scope.sessions.map(sessionChain)
+  const all = new Set([...(yield* everyChain(store)), ...known])
+  all.delete(operatorChain)
+  const { agent } = scope
+  if (agent === null) return [...all].sort()
+  const own = agentChain(agent)
+  const appears = (chain: ChainId) =>
+    chain === own
+      ? Effect.succeed(true)
+      : chain.startsWith("agent:")
+        ? Effect.succeed(false)
+        : Effect.map(store.find({ chain, agentId: agent, limit: 1 }), (rows) => rows.length > 0)
+  return yield* Effect.filter([...all].sort(), appears, { concurrency: 4 })
+})
+
+/** A head that was deleted or turned back hides no rows: the last one present counts as well. */
+export const partOf = (store: AuditStore["Service"], role: RowRole) =>
+  Effect.fnUntraced(function* (chain: ChainId): Effect.fn.Return<ChainPart, StoreError> {
+    const { seq } = yield* store.head(chain)
+    const [last] = yield* store.find({ chain, newestFirst: true, limit: 1 })
+    return { chain, role, toSeq: Math.max(seq, last?.seq ?? 0) }
+  })
+
+/** Every chain that has a head or rows: one whose head was deleted is found by its rows. */
+const everyChain = Effect.fnUntraced(function* (
+  store: AuditStore["Service"]
+): Effect.fn.Return<ReadonlySet<ChainId>, StoreError> {
+  const chains = new Set((yield* store.movedSince(0)).map((moved) => moved.chain))
+  let after: ChainId | null = null
+  for (;;) {
+    const page: ReadonlyArray<ChainPosition> = yield* store.heads(after, 1000)
+    for (const { chain } of page) chains.add(chain)
+    if (page.length < 1000) return chains
+    after = page[page.length - 1]!.chain
+  }
+})
+
+const isInstant = Schema.is(Schema.Int.check(Schema.isBetween({ minimum: -8.64e15, maximum: 8.64e15 })))
+
+const instant = (field: string, value: number | undefined) =>
+  value === undefined
+    ? Effect.succeed(null)
+    : isInstant(value)
+      ? Effect.succeed(value)
+      : Effect.fail(new InvalidInput({ field, problem: "is no time in milliseconds" }))
