@@ -21,6 +21,7 @@ import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as BundleKeySource from "../services/BundleKeySource.ts"
 import * as Bundles from "../services/Bundles.ts"
+import * as CheckpointKey from "../services/CheckpointKey.ts"
 import * as CheckpointProofs from "../services/CheckpointProofs.ts"
 import * as Checkpoints from "../services/Checkpoints.ts"
 import * as Compliance from "../services/Compliance.ts"
@@ -32,6 +33,7 @@ import * as Lineages from "../services/Lineages.ts"
 import * as OperatorPolicies from "../services/OperatorPolicies.ts"
 import * as Presence from "../services/Presence.ts"
 import * as Prompts from "../services/Prompts.ts"
+import * as Settings from "../services/Settings.ts"
 import * as SubjectKeys from "../services/SubjectKeys.ts"
 import { readingKeys, settings, writingKeys } from "./ChainKeyLayers.ts"
 import { Environment, RuntimeRole } from "./Environment.ts"
@@ -79,11 +81,21 @@ const prompts = Prompts.layer.pipe(Layer.provide([PromptStore.layer, StoreTransa
 
 const checkpoints = Checkpoints.layerOnDemand.pipe(Layer.provide([CheckpointStore.layer, CheckpointPlace.layerQuiet]))
 
-const proofs = CheckpointProofs.layer.pipe(Layer.provide([CheckpointStore.layer, CheckpointPlace.layerQuiet]))
-const reports = Compliance.layer.pipe(Layer.provide(proofs))
+/** Reports read what was signed; bundles are signed too. */
+const reports = Compliance.layer.pipe(
+  Layer.provide(CheckpointProofs.layer),
+  Layer.provide(Layer.merge(CheckpointStore.layer, CheckpointKey.layerNone))
+)
+const checkpointKey = Layer.unwrap(
+  Effect.map(
+    Effect.flatMap(Settings.Settings, (given) => CheckpointPlace.signingKey(given.checkpointKey)),
+    CheckpointKey.layerOf
+  )
+)
 const bundles = Bundles.layer.pipe(
-  Layer.provideMerge(reports),
-  Layer.provide([proofs, BundleKeySource.layer.pipe(Layer.provide(AgentKeyStore.layer))])
+  Layer.provideMerge(Compliance.layer),
+  Layer.provide(Layer.merge(CheckpointProofs.layer, BundleKeySource.layer)),
+  Layer.provide(Layer.mergeAll(CheckpointStore.layer, checkpointKey, AgentKeyStore.layer))
 )
 
 const reader = Layer.mergeAll(prompts, checkpoints, reports).pipe(

@@ -32,7 +32,6 @@ export type GovernanceError =
   | ApprovalRequired
   | ApprovalTokenError
   | TokenVersionTooOldError
-  | ApprovalPending
   | BundleRefused
   | InvalidInput
   | InvalidAuditEvent

@@ -30,6 +30,7 @@ import { machinery } from "./AuditDelivery.ts"
 import { AuditStore } from "./AuditStore.ts"
 import { BundleKeySource } from "./BundleKeySource.ts"
 import { ChainKeys } from "./ChainKeys.ts"
+import { sha256 } from "./CheckpointKey.ts"
 import { CheckpointProofs } from "./CheckpointProofs.ts"
 import { Compliance, type Examined, type ReportRequest } from "./Compliance.ts"
 import * as PooledRandom from "./PooledRandom.ts"
@@ -62,24 +63,23 @@ export const make = Effect.gen(function* () {
   const keySource = yield* BundleKeySource
   const compliance = yield* Compliance
   const random = yield* SecureRandom.SecureRandom
-  const { signer } = checkpoints
-  const fingerprint = signer === null ? null : fingerprintUnder(bundleLabels.checkpointKey, signer.publicKey, keys.hash)
-  const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest()
-  const verifierKey = signer === null ? null : formatVerifierKey(signer, sha)
 
-  const keysFile = Effect.fnUntraced(function* (signers: ReadonlySet<string>) {
+  /** Read for each bundle: keys may change while the process runs. */
+  const publicKeyOf = (signer: Signer): BundleKeys["checkpoint"] =>
+    signer === null
+      ? null
+      : {
+          fingerprint: fingerprintUnder(bundleLabels.checkpointKey, signer.publicKey, keys.hash),
+          publicKey: Hex.encode(signer.publicKey),
+          verifierKey: formatVerifierKey(signer, sha256)
+        }
+
+  const agentKeys = Effect.fnUntraced(function* (signers: ReadonlySet<string>) {
     const known = signers.size === 0 ? [] : yield* keySource.agentKeys
-    const file: BundleKeys = {
-      agents: known.filter((key) => signers.has(key.fingerprint)),
-      checkpoint:
-        signer === null || fingerprint === null || verifierKey === null
-          ? null
-          : { fingerprint, publicKey: Hex.encode(signer.publicKey), verifierKey }
-    }
-    return file
+    return known.filter((key) => signers.has(key.fingerprint))
   })
 
-  const sign = (bundle: BundleFacts): BundleManifest => {
+  const sign = (bundle: BundleFacts, signer: Signer): BundleManifest => {
     const signatures = bundle.signedBy.map((by): BundleSignature => {
       const text = signedText(bundle, by)
       const signature =
@@ -91,24 +91,26 @@ export const make = Effect.gen(function* () {
     return { bundle, signatures }
   }
 
-  const signedBy: ReadonlyArray<SignedBy> = [
-    ...(fingerprint === null ? [] : [{ algorithm: "Ed25519" as const, keyFingerprint: fingerprint }]),
-    { algorithm: "HMAC-SHA256" as const, keyFingerprint: keys.fingerprint }
-  ]
-
   const write = Effect.fn("Bundles.write")(function* <E, R>(
     { by, ...request }: BundleRequest,
     sink: (piece: Uint8Array) => Effect.Effect<void, E, R>
   ) {
     const operator = yield* decodeArgument(OperatorId, "by", by)
     const examined = yield* compliance.examine({ ...request, verifyChain: true })
-    const { report } = examined
+    const { checkpoint, leaves, report } = examined
+    const proofs = checkpoint === null ? [] : yield* checkpoints.prove(checkpoint.body.size, leaves)
+    const signer = yield* checkpoints.signer
+    const publicKey = publicKeyOf(signer)
+    const signedBy: ReadonlyArray<SignedBy> = [
+      ...(publicKey === null ? [] : [{ algorithm: "Ed25519" as const, keyFingerprint: publicKey.fingerprint }]),
+      { algorithm: "HMAC-SHA256" as const, keyFingerprint: keys.fingerprint }
+    ]
     const zip = new ZipWriter()
     const files: Array<BundleFacts["files"][number]> = []
     const flush = Effect.suspend(() => Effect.forEach(zip.take(), sink, { discard: true }))
     const add = (name: string, text: string) => {
       const bytes = utf8.encode(text)
-      files.push({ name, bytes: bytes.length, sha256: Hex.encode(sha(bytes)) })
+      files.push({ name, bytes: bytes.length, sha256: Hex.encode(sha256(bytes)) })
       return bytes
     }
     const put = (name: string, bytes: Uint8Array) => {
@@ -119,24 +121,27 @@ export const make = Effect.gen(function* () {
     }
 
     // In order of name, as an archive of the same files made by anybody else would have them.
-    if (examined.checkpoint !== null) yield* put("checkpoint.txt", add("checkpoint.txt", examined.checkpoint.note))
-    yield* put("cover.html", add("cover.html", bundleCover(report, verifierKey)))
+    if (checkpoint !== null) yield* put("checkpoint.txt", add("checkpoint.txt", checkpoint.note))
+    yield* put("cover.html", add("cover.html", bundleCover(report, publicKey?.verifierKey ?? null)))
     const events = yield* writeEvents(zip, examined, flush)
     files.push(events.file)
-    yield* put("keys.json", add("keys.json", jsonText(yield* keysFile(events.signers))))
+    yield* put(
+      "keys.json",
+      add("keys.json", jsonText({ agents: yield* agentKeys(events.signers), checkpoint: publicKey }))
+    )
     const rest = [
-      ["proofs.json", add("proofs.json", jsonText(proofsOf(examined)))],
+      ["proofs.json", add("proofs.json", jsonText(proofsOf(examined, proofs)))],
       ["report.html", add("report.html", reportHtml(report))],
       ["report.json", add("report.json", reportJson(report))],
       ["report.md", add("report.md", reportMarkdown(report))]
     ] as const
-    const manifest = sign(factsOf(examined, events.chains, files, signedBy))
+    const manifest = sign(factsOf(examined, events.chains, files, signedBy), signer)
     const text = utf8.encode(jsonText(manifest))
     yield* put(manifestName, text)
     for (const [name, bytes] of rest) yield* put(name, bytes)
     zip.end()
     yield* flush
-    yield* record(operator, manifest, Hex.encode(sha(text)))
+    yield* record(operator, manifest, Hex.encode(sha256(text)))
     return manifest
   })
 
@@ -210,15 +215,17 @@ const jsonText = (value: Parameters<typeof canonicalize>[0]) => `${canonicalize(
 const maxEventBytes = 2_000_000_000
 const tooLarge = new InvalidInput({ field: "scope", problem: "has more than 2 GB of rows; export sessions one by one" })
 
-const proofsOf = ({ checkpoint, leaves }: Examined): BundleProofs =>
+type Signer = Effect.Success<CheckpointProofs["Service"]["signer"]>
+
+const proofsOf = ({ checkpoint, leaves }: Examined, proofs: ReadonlyArray<ReadonlyArray<Uint8Array>>): BundleProofs =>
   checkpoint === null
     ? null
     : {
-        leaves: leaves.map(({ chain, hash, index, proof, seq }) => ({
+        leaves: leaves.map(({ chain, hash, index, seq }, i) => ({
           chain,
           hash: Hex.encode(hash),
           index,
-          proof: proof.map((node) => Hex.encode(node)),
+          proof: (proofs[i] ?? []).map((node) => Hex.encode(node)),
           seq
         })),
         origin: checkpoint.body.origin,

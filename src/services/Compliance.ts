@@ -13,7 +13,7 @@ import type { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
 import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
-import { CheckpointProofs, type LatestCheckpoint, type ProvenLeaf } from "./CheckpointProofs.ts"
+import { CheckpointProofs, type LatestCheckpoint, type PlacedLeaf } from "./CheckpointProofs.ts"
 import { type ChainPart, chainsInScope, decodeScope, type EvidenceRequest, partOf } from "./ComplianceScope.ts"
 
 export interface ReportRequest extends EvidenceRequest {
@@ -29,7 +29,7 @@ export interface Examined {
   readonly parts: ReadonlyArray<ChainPart>
   readonly chains: ReadonlyArray<ReadChain>
   readonly checkpoint: LatestCheckpoint | null
-  readonly leaves: ReadonlyArray<ProvenLeaf>
+  readonly leaves: ReadonlyArray<PlacedLeaf>
 }
 
 /** Reports over the audit log: what was recorded, how far it can be trusted, and what they do not cover. They never say that anybody meets a law (CMP-11). */

@@ -4,7 +4,7 @@ import { type CheckpointLeaf, leafHashOf, originOf, signCheckpoint } from "../..
 import { inclusionProof, rootOf } from "../../src/schema/Merkle.ts"
 import type { NoteKey } from "../../src/schema/SignedNote.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
-import { sha256 } from "../../src/services/BundleVerifier.ts"
+import { sha256 } from "../../src/services/CheckpointKey.ts"
 import { CheckpointProofs } from "../../src/services/CheckpointProofs.ts"
 
 export const deployment = "5f0c1f6e-6f3a-4a57-9d5e-8c3a1b2c4d5e"
@@ -60,13 +60,14 @@ export class Tree {
         ),
         lastLeaves: (size, chains) =>
           Effect.sync(() => {
-            const hashes = this.hashes(size)
             const last = new Map(this.leaves.slice(0, size).map((leaf, index) => [leaf.chain, { ...leaf, index }]))
-            return [...last.values()]
-              .filter(({ chain }) => chains === null || (chains as ReadonlyArray<string>).includes(chain))
-              .map((leaf) => ({ ...leaf, proof: inclusionProof(hashes, leaf.index, sha256) }))
+            return [...last.values()].filter(
+              ({ chain }) => chains === null || (chains as ReadonlyArray<string>).includes(chain)
+            )
           }),
-        signer: by
+        prove: (size, leaves) =>
+          Effect.sync(() => leaves.map(({ index }) => inclusionProof(this.hashes(size), index, sha256))),
+        signer: Effect.succeed(by)
       })
     )
   }
