@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { terminalText } from "../../schema/TerminalText.ts"
 import { type BundleRequest, Bundles } from "../../services/Bundles.ts"
-import { counted, Tampered } from "../CliFailure.ts"
+import { counted, Tampered, UsageError } from "../CliFailure.ts"
 import { withServices } from "../Environment.ts"
 import { evidenceFlags, evidenceRequest } from "../EvidenceFlags.ts"
 import { writeNew } from "../NewFile.ts"
@@ -36,6 +36,13 @@ export const exportBundle = Command.make("export", {
   Command.withHandler(
     Effect.fnUntraced(function* (input) {
       const request = yield* evidenceRequest(input)
+      if (input.all && (request.sessionIds !== undefined || request.agentId !== undefined)) {
+        return yield* new UsageError({
+          subject: "--all",
+          problem: "and a session or an agent contradict each other",
+          todo: "Give one of them."
+        })
+      }
       yield* writeBundle(input.file, { ...request, by: yield* operator(input.by) })
     }, withServices)
   )

@@ -1,0 +1,154 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { zipSync } from "fflate"
+import { UsageError } from "../../src/cli/CliFailure.ts"
+import { Environment } from "../../src/cli/Environment.ts"
+import { formatVerifierKey } from "../../src/schema/SignedNote.ts"
+import { Audit } from "../../src/services/Audit.ts"
+import { sha256 } from "../../src/services/CheckpointKey.ts"
+import * as Logs from "../compliance/Logs.ts"
+import * as Trees from "../compliance/Trees.ts"
+import { governance, memory } from "./InProcess.ts"
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "evidence-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+/** An environment in which every room fails: what works in it needs no database. */
+const nothing = Layer.sync(Environment, () => {
+  const none = new UsageError({ subject: "a database", problem: "was opened", todo: "" })
+  const fails = () => Layer.effectContext(Effect.fail(none))
+  return Environment.of({
+    stores: fails,
+    services: fails,
+    reader: fails,
+    owner: fails,
+    examine: () => Effect.die(none)
+  })
+})
+
+describe("evidence on the command line", () => {
+  layer(memory)("report, export and verify-bundle", (it) => {
+    it.effect("report prints Markdown, JSON or HTML; with --json it is JSON (CLI-05)", () =>
+      Effect.gen(function* () {
+        yield* Logs.day
+        const text = yield* governance(["report"])
+        assert.strictEqual(text.code, 0)
+        assert.match(text.out, /^# Article 12 evidence report/)
+        const json = yield* governance(["report", "--output", "json", "--verify"])
+        assert.strictEqual(JSON.parse(json.out).sections.length, 7)
+        assert.strictEqual(JSON.parse(json.out).chainIntegrityStatus, "verified")
+        assert.deepStrictEqual((yield* governance(["report", "--json", "--verify"])).out, json.out)
+        const page = yield* governance(["report", "--output", "html"])
+        assert.match(page.out, /^<!doctype html>/)
+        const summary = yield* governance([
+          "compliance",
+          "report",
+          "--format",
+          "summary",
+          "--agent",
+          "mail-agent",
+          "--json"
+        ])
+        assert.strictEqual(JSON.parse(summary.out).sections.length, 3)
+      })
+    )
+
+    it.effect(
+      "report -o x.zip is the signed bundle, and verify-bundle says how far it can be trusted (CMP-13, C-14)",
+      () =>
+        Effect.gen(function* () {
+          const path = join(yield* directory, "session.zip")
+          const made = yield* governance([
+            "report",
+            "--session-id",
+            "order-4711",
+            "--format",
+            "article12",
+            "-o",
+            path,
+            "--by",
+            "alice"
+          ])
+          assert.strictEqual(made.code, 0)
+          assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+          const verified = yield* governance(["verify-bundle", path])
+          assert.strictEqual(verified.code, 4)
+          assert.match(verified.out, /^NOT VERIFIED/)
+          assert.include(verified.out, "NOT COVERED  No checkpoint covers these rows")
+          const keyed = yield* governance([
+            "verify-bundle",
+            path,
+            "--checkpoint-key",
+            formatVerifierKey(Trees.key, sha256)
+          ])
+          assert.strictEqual(keyed.code, 4)
+          const again = yield* governance(["export", "--session", "order-4711", "-o", path, "--by", "alice"])
+          assert.strictEqual(again.code, 2)
+          assert.include(again.err, "exists already")
+        }).pipe(Effect.scoped)
+    )
+
+    it.effect("export records who exported, and the file that it wrote verifies as far as it goes (CMP-12)", () =>
+      Effect.gen(function* () {
+        const path = join(yield* directory, "all.zip")
+        const made = yield* governance(["export", "--all", "-o", path, "--by", "bob", "--json"])
+        const facts = JSON.parse(made.out)
+        assert.strictEqual(facts.bytes, statSync(path).size)
+        assert.strictEqual(facts.sha256, Buffer.from(sha256(readFileSync(path))).toString("hex"))
+        const audit = yield* Audit
+        const [last] = yield* audit.getEvents({ kinds: ["compliance.bundle_exported"], newestFirst: true, limit: 1 })
+        assert.deepInclude(last!.metadata as object, { by: "bob", rows: facts.rows })
+        const broken = Uint8Array.from(readFileSync(path))
+        broken[200]! ^= 1
+        writeFileSync(`${path}.broken.zip`, broken)
+        assert.strictEqual((yield* governance(["verify-bundle", `${path}.broken.zip`])).code, 1)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("what cannot be asked is said in one line, with exit code 2 (L-06)", () =>
+      Effect.gen(function* () {
+        const wrong = [
+          ["report", "--format", "pdf"],
+          ["report", "--format", "summary"],
+          ["report", "--from", "yesterday"],
+          ["report", "--from", "2030-01-31T12:00:00"],
+          ["report", "--from", "2030-01-02", "--to", "2030-01-01"],
+          ["report", "--session-id", ""],
+          ["report", "-o", "/nowhere/at/all.md"],
+          ["export", "-o", "/nowhere/at/all.zip", "--by", "a"],
+          ["export", "--agent", "x".repeat(400), "-o", "/nowhere/x.zip", "--by", "a"],
+          ["export", "--all", "--session", "s", "-o", "/nowhere/x.zip", "--by", "a"],
+          ["verify-bundle", "/nowhere/at/all.zip"],
+          ["verify-bundle", "/tmp"],
+          ["verify-bundle", "package.json", "--checkpoint-key", "nonsense"],
+          ["compliance"]
+        ]
+        for (const args of wrong) {
+          const ran = yield* governance(args)
+          assert.strictEqual(ran.code, 2, args.join(" "))
+          assert.notStrictEqual(ran.err, "")
+        }
+      })
+    )
+  })
+
+  layer(nothing)("verify-bundle", (it) => {
+    it.effect("opens no database: what is no bundle is refused with exit code 1 (BEY-04)", () =>
+      Effect.gen(function* () {
+        const path = join(yield* directory, "evil.zip")
+        writeFileSync(path, zipSync({ "../evil.txt": new Uint8Array(3) }))
+        const evil = yield* governance(["verify-bundle", path])
+        assert.strictEqual(evil.code, 1)
+        assert.include(evil.err, "a path or a name that no bundle has")
+        const other = yield* governance(["verify-bundle", "package.json"])
+        assert.strictEqual(other.code, 1)
+        assert.include(other.err, "no ZIP archive")
+      }).pipe(Effect.scoped)
+    )
+  })
+})
