@@ -7,6 +7,7 @@ import { AgentKeyRefused, AgentKeyUnusable } from "../../src/schema/AgentKeyErro
 import { PolicyNotRegistered, ScopeViolation } from "../../src/schema/AgentScope.ts"
 import { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../../src/schema/AuditError.ts"
 import { OtherChainKey, RotationRefused } from "../../src/schema/ChainKeyVersion.ts"
+import { BundleRefused } from "../../src/schema/BundleError.ts"
 import { ChainProblem } from "../../src/schema/ChainReport.ts"
 import {
   CheckpointContradicted,
@@ -90,6 +91,7 @@ const governance: ReadonlyArray<Error> = [
   ...ApprovalTokenError.fields.problem.literals.map((problem) => new ApprovalTokenError({ problem, state: null })),
   new TokenVersionTooOldError({ acceptedUntil: "2026-07-17T00:00:00.000Z" }),
   new InvalidInput({ field: "usd", problem: "must be positive" }),
+  new BundleRefused({ problem: "it is no ZIP archive, or was cut off" }),
   new InvalidAuditEvent({ field: "metadata", problem: "is too large" }),
   new EventIdConflict({
     eventId: EventId.make("00000000-0000-4000-8000-000000000000"),
