@@ -5,7 +5,9 @@ import { htmlText } from "./ShownText.ts"
 
 /** The page that whoever gets a bundle opens first: what it is, what it is not, and how to check it (CMP-13). */
 export const bundleCover = (report: ComplianceReport, verifierKey: string | null): string => {
-  const key = verifierKey ?? "<the checkpoint key of the deployment>"
+  // Never the bundle's own key, ready to be pasted: that would let a forger vouch for himself.
+  const key = "<the checkpoint key>"
+  const named = verifierKey === null ? "" : `<p>This bundle names the key <bdi>${htmlText(verifierKey)}</bdi>.</p>`
   return htmlPage(
     "Evidence bundle",
     [
@@ -15,7 +17,8 @@ export const bundleCover = (report: ComplianceReport, verifierKey: string | null
       "<section><h2>How to check it</h2>",
       "<p>Nothing but Node.js is needed: no database, no secret, no network. With the command line, or with the stand-alone verifier, which is one short file that you can read:</p>",
       `<pre>npx effect-governance verify-bundle evidence.zip --checkpoint-key '${htmlText(key)}'\nnode verify-bundle.mjs evidence.zip --checkpoint-key '${htmlText(key)}'</pre>`,
-      "<p>Get the checkpoint key from the operator over another way than this bundle: whoever forges a bundle puts his own key on this page. The format is described in <code>docs/audit-format.md</code> of effect-governance, down to the byte, for those who would rather write a verifier of their own.</p></section>",
+      "<p>Get the checkpoint key from the operator over another way than this bundle: whoever forges a bundle puts his own key on this page. The format is described in <code>docs/audit-format.md</code> of effect-governance, down to the byte, for those who would rather write a verifier of their own.</p>",
+      `${named}</section>`,
       ...listing("What is in it", [
         "manifest.json: the SHA-256 of every file, what is covered and what is not, and the signatures over that",
         "events.jsonl: every row of the chains in question, as stored, from the first to the last",

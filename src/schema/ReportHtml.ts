@@ -118,7 +118,8 @@ th{text-align:left;color:var(--soft);font-weight:600;border-bottom:2px solid var
 td{border-bottom:1px solid var(--line);padding:.3rem .7rem .3rem 0;vertical-align:top;overflow-wrap:anywhere;min-width:4rem}
 .n{text-align:right;font-variant-numeric:tabular-nums}
 .none{color:var(--soft);margin:.3rem 0}
-pre{background:var(--tint);border:1px solid var(--line);border-radius:.4rem;padding:.7rem .9rem;overflow-x:auto;font-size:.86rem}
+pre{background:var(--tint);border:1px solid var(--line);border-radius:.4rem;padding:.7rem .9rem;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.86rem}
+p{overflow-wrap:anywhere}
 li{margin:.2rem 0;overflow-wrap:anywhere}
 @media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--paper:#fff;--tint:#f6f6f6;--good:#17663a;--goodbg:#fff;--warn:#7a4d00;--warnbg:#fff;--bad:#9b1c1c;--badbg:#fff}body{font-size:10.5pt}main{max-width:none;padding:0}.scroll{overflow:visible}tr,dl div{break-inside:avoid}h2,h3{break-after:avoid}.verdict,.badge{border:1px solid currentColor}}
 `
