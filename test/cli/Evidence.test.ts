@@ -27,6 +27,7 @@ const nothing = Layer.sync(Environment, () => {
     services: fails,
     reader: fails,
     owner: fails,
+    keeping: fails,
     examine: () => Effect.die(none)
   })
 })

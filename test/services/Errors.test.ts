@@ -160,6 +160,7 @@ describe("Errors", () => {
     const known = new Set([...governance, halted, ...inner].map((error) => error.constructor.name))
     // Read and shown by the CLI alone.
     known.add("PolicyFileInvalid")
+    known.add("BundleRefused")
     assert.deepStrictEqual(
       classes.filter((name) => !known.has(name)),
       []
