@@ -12,9 +12,7 @@ export const bundleLabels = {
   mac: "effect-governance/bundle/v1/hmac\n",
   signature: "effect-governance/bundle/v1/signature\n",
   /** Names an Ed25519 key: SHA-256 of this and the key's 64 hex digits. */
-  checkpointKey: "effect-governance/checkpoint-key/v1/fingerprint\n",
-  /** The same for the key of an agent, as rows name it in `signer`. */
-  agentKey: "effect-governance/agent-key/v1/fingerprint\n"
+  checkpointKey: "effect-governance/checkpoint-key/v1/fingerprint\n"
 } as const
 
 /** Every file of a bundle but the manifest; `checkpoint.txt` only where a checkpoint covers the rows. */

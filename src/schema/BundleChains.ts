@@ -1,14 +1,8 @@
 import { Brand, DateTime, Option, Result, Schema } from "effect"
 import { Hex } from "effect/encoding"
+import { fingerprintOf } from "./AgentKey.ts"
 import { ChainIntegrityError } from "./AuditError.ts"
-import {
-  type BundleAgentKey,
-  type BundleChain,
-  type BundleLeaf,
-  BundleRow,
-  bundleLabels,
-  fingerprintUnder
-} from "./Bundle.ts"
+import { type BundleAgentKey, type BundleChain, type BundleLeaf, BundleRow } from "./Bundle.ts"
 import type { Findings } from "./BundleVerdict.ts"
 import { canonicalize } from "./CanonicalJson.ts"
 import { checkRow, type Digest, labels } from "./Chain.ts"
@@ -69,8 +63,7 @@ export class BundleChains {
     this.crypto = crypto
     for (const key of agentKeys) {
       const publicKey = Hex.decode(key.publicKey)
-      const own =
-        publicKey._tag === "Success" ? fingerprintUnder(bundleLabels.agentKey, publicKey.success, crypto.hash) : ""
+      const own = publicKey._tag === "Success" ? fingerprintOf(publicKey.success, crypto.hash) : ""
       if (own !== key.fingerprint) found.problem(`keys.json: the fingerprint ${key.fingerprint} is not that of its key`)
     }
   }

@@ -105,7 +105,8 @@ const integrityFacts = ({ chains, erasedValues, tally, verification }: ReportFac
     verification === null ? null : verification.results.reduce((sum, { unjudged }) => sum + unjudged, 0)
   ),
   fact("Rows signed by their agent", tally.signed),
-  fact("Rows not signed by their agent", tally.rows - tally.signed),
+  fact("Rows not signed by their agent", tally.rows - tally.signed - tally.signingFailed),
+  fact("Rows whose writer should have signed and could not", tally.signingFailed),
   fact("Rows that reached the log late", tally.delayed),
   fact("Sealed values", tally.sealedValues),
   fact("Sealed values whose subject was erased", erasedValues),

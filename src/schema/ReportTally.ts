@@ -9,6 +9,7 @@ import { parseUsd } from "./Money.ts"
 import { ReportCalls } from "./ReportCalls.ts"
 import { findSealed, isSealed } from "./Sealed.ts"
 import { shownText } from "./ShownText.ts"
+import { localFailure } from "./SignatureStatus.ts"
 
 /** A row as a report speaks of it: every text is safe to show and short. */
 export interface ShownRow {
@@ -52,6 +53,7 @@ export class ReportTally {
   lastMs = Number.NEGATIVE_INFINITY
   unreadableRows = 0
   signed = 0
+  signingFailed = 0
   delayed = 0
   sealedValues = 0
   unsealableValues = 0
@@ -117,7 +119,8 @@ export class ReportTally {
     this.agentIds.add(row.agent)
     this.keyIds.add(row.keyId)
     if (facts.model !== null) this.models.add(shownText(facts.model, 128, this.hash))
-    if (row.signer !== null) this.signed++
+    if (row.signer === localFailure) this.signingFailed++
+    else if (row.signer !== null) this.signed++
     if ("$delayed" in metadata) this.delayed++
     if (!facts.readable) this.unreadableRows++
     if (row.canonical.includes('"$sealed"') || row.canonical.includes('"$unsealable"')) this.sealed(facts.stored)

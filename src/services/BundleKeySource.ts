@@ -1,12 +1,33 @@
 import { Context, Effect, Layer } from "effect"
+import { Hex } from "effect/encoding"
 import type { BundleAgentKey } from "../schema/Bundle.ts"
 import type { StoreError } from "../schema/StoreError.ts"
+import { AgentKeyStore } from "./AgentKeyStore.ts"
 
 /** The public keys of agents, as a bundle gives them to a stranger. */
 export class BundleKeySource extends Context.Service<
   BundleKeySource,
   { readonly agentKeys: Effect.Effect<ReadonlyArray<BundleAgentKey>, StoreError> }
 >()("effect-governance/services/BundleKeySource") {}
+
+/** The registry, as it is when a bundle is made. */
+export const layer = Layer.effect(
+  BundleKeySource,
+  Effect.map(AgentKeyStore, (store) =>
+    BundleKeySource.of({
+      agentKeys: Effect.map(store.list, (keys) =>
+        keys.map(({ activationSeq, agentId, fingerprint, publicKey, registeredAtMs, revocation }) => ({
+          agent: agentId,
+          fingerprint,
+          publicKey: Hex.encode(publicKey),
+          activationSeq,
+          registeredAtMs,
+          revokedAtMs: revocation?.revokedAtMs ?? null
+        }))
+      )
+    })
+  )
+)
 
 /** No registry of keys: rows that are signed cannot be judged by their signature, and a verifier says so. */
 export const layerNone = Layer.succeed(BundleKeySource, BundleKeySource.of({ agentKeys: Effect.succeed([]) }))

@@ -28,6 +28,7 @@ const nothing = Layer.sync(Environment, () => {
     reader: fails,
     owner: fails,
     keeping: fails,
+    rotation: fails,
     examine: () => Effect.die(none)
   })
 })

@@ -6,8 +6,8 @@ import { DateTime, Effect } from "effect"
 import { AgentKeyRefused, AgentKeyUnusable } from "../../src/schema/AgentKeyError.ts"
 import { PolicyNotRegistered, ScopeViolation } from "../../src/schema/AgentScope.ts"
 import { ChainIntegrityError, EventIdConflict, InvalidAuditEvent } from "../../src/schema/AuditError.ts"
-import { OtherChainKey, RotationRefused } from "../../src/schema/ChainKeyVersion.ts"
 import { BundleRefused } from "../../src/schema/BundleError.ts"
+import { OtherChainKey, RotationRefused } from "../../src/schema/ChainKeyVersion.ts"
 import { ChainProblem } from "../../src/schema/ChainReport.ts"
 import {
   CheckpointContradicted,
