@@ -1,8 +1,9 @@
-import { Config, ConfigProvider, Context, Duration, Effect, Layer, Option, Redacted, Result } from "effect"
+import { Context, Duration, Effect, Layer, Option, Redacted, Result } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { defaults, type GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import { parseUsd } from "../schema/Money.ts"
 import * as EgressSettings from "./EgressSettings.ts"
+import { variables } from "./SettingsVariables.ts"
 
 /** Options as a program writes them; each wins over its environment variable (ENT-01, ENT-02, CFG). */
 export type GovernanceOptions = {
@@ -30,7 +31,7 @@ export type GovernanceOptions = {
 export class Settings extends Context.Service<Settings, GovernanceConfig>()("effect-governance/services/Settings") {}
 
 export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}) {
-  const env = yield* environment
+  const env = yield* variables
   const given = <A>(option: A | undefined, variable: Option.Option<A>, initial: A): A =>
     option ?? Option.getOrElse(variable, () => initial)
 
@@ -79,15 +80,18 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
 
 export const layer = (options: GovernanceOptions = {}) => Layer.effect(Settings, make(options))
 
-type SecretKey = "databaseUrl" | "haltDatabaseUrl" | "auditSecret" | "workspaceSalt" | "checkpointKey"
-type DurationKey =
-  | "hotReloadInterval"
-  | "haltCacheTtl"
-  | "enforcementDeadline"
-  | "auditDeadline"
-  | "leaseDuration"
-  | "checkpointInterval"
-  | "minimumRetention"
+const secretKeys = ["databaseUrl", "haltDatabaseUrl", "auditSecret", "workspaceSalt", "checkpointKey"] as const
+const durationKeys = [
+  "hotReloadInterval",
+  "haltCacheTtl",
+  "enforcementDeadline",
+  "auditDeadline",
+  "leaseDuration",
+  "checkpointInterval",
+  "minimumRetention"
+] as const
+type SecretKey = (typeof secretKeys)[number]
+type DurationKey = (typeof durationKeys)[number]
 type Special =
   | SecretKey
   | DurationKey
@@ -112,109 +116,16 @@ const definedOf = ({ apiKey: _, platform: __, ...options }: GovernanceOptions): 
     Object.entries(options).filter(([key, value]) => value !== undefined && key in defaults && !transformed.has(key))
   )
 const transformed: ReadonlySet<string> = new Set<Special>([
-  "databaseUrl",
-  "haltDatabaseUrl",
-  "auditSecret",
-  "workspaceSalt",
-  "checkpointKey",
-  "checkpointInterval",
-  "hotReloadInterval",
-  "haltCacheTtl",
-  "enforcementDeadline",
-  "auditDeadline",
-  "leaseDuration",
-  "minimumRetention",
+  ...secretKeys,
+  ...durationKeys,
   "historicSecrets",
   "costUnknownModelFallbackUsdPerMillion",
+  "platform",
   "egress",
-  "approvalWebhooks",
-  "platform"
+  "approvalWebhooks"
 ])
 
 const wrong = (setting: string, problem: string) => new ConfigurationError({ setting, problem })
-
-/** `true/1/yes` and `false/0/no`, in any case; an empty variable counts as unset. */
-const flag = (name: string) =>
-  text(name).pipe(
-    Effect.flatMap(
-      Option.match({
-        onNone: () => Effect.succeedNone,
-        onSome: (value) =>
-          /^(true|1|yes)$/i.test(value)
-            ? Effect.succeedSome(true)
-            : /^(false|0|no)$/i.test(value)
-              ? Effect.succeedSome(false)
-              : Effect.fail(wrong(name, "must be true or false"))
-      })
-    )
-  )
-
-const text = (name: string) =>
-  Config.option(Config.String(name)).pipe(
-    Effect.mapError(() => wrong(name, "cannot be read")),
-    Effect.map(Option.map((value) => value.trim())),
-    Effect.map(Option.filter((value) => value !== ""))
-  )
-
-const hidden = (name: string) =>
-  Effect.map(
-    text(name),
-    Option.map((value) => Redacted.make(value))
-  )
-
-const list = (name: string) =>
-  Effect.map(
-    text(name),
-    Option.map((value) =>
-      value
-        .split(",")
-        .map((part) => part.trim())
-        .filter((part) => part !== "")
-    )
-  )
-
-/** Rotated-out secrets carry a fingerprint in the variable's name: GOVERNANCE_CHAIN_KEY_<fingerprint> (CFG-06). */
-const chainKeys = Effect.gen(function* () {
-  const provider = yield* ConfigProvider.ConfigProvider
-  const node = yield* Effect.orElseSucceed(provider.load(["GOVERNANCE", "CHAIN", "KEY"]), () => undefined)
-  const suffixes = node !== undefined && node._tag === "Record" ? [...node.keys].sort() : []
-  const values = yield* Effect.forEach(suffixes, (suffix) => hidden(`GOVERNANCE_CHAIN_KEY_${suffix}`))
-  return values.flatMap((value) => Option.toArray(value))
-})
-
-const signingPolicy = Effect.flatMap(
-  text("GOVERNANCE_SIGNING_POLICY"),
-  Option.match({
-    onNone: () => Effect.succeedNone,
-    onSome: (value): Effect.Effect<Option.Option<"degrade" | "require">, ConfigurationError> =>
-      value === "degrade" || value === "require"
-        ? Effect.succeedSome(value)
-        : Effect.fail(wrong("GOVERNANCE_SIGNING_POLICY", "must be degrade or require"))
-  })
-)
-
-const environment = Effect.all({
-  databaseUrl: hidden("GOVERNANCE_DATABASE_URL"),
-  haltDatabaseUrl: hidden("GOVERNANCE_HALT_DATABASE_URL"),
-  auditSecret: hidden("GOVERNANCE_AUDIT_SECRET"),
-  workspaceSalt: hidden("GOVERNANCE_WORKSPACE_SALT"),
-  checkpointKey: hidden("GOVERNANCE_CHECKPOINT_KEY"),
-  checkpointFile: text("GOVERNANCE_CHECKPOINT_FILE"),
-  stateDir: text("GOVERNANCE_STATE_DIR"),
-  testMode: flag("GOVERNANCE_TEST_MODE"),
-  signingKeys: text("GOVERNANCE_SIGNING_KEYS"),
-  signingPolicy,
-  strictUnknownModels: flag("GOVERNANCE_COST_STRICT_UNKNOWN_MODELS"),
-  fallbackRate: text("GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION"),
-  bridgeEnabled: flag("GOVERNANCE_PLATFORM_BRIDGE_ENABLED"),
-  ingestUrl: text("GOVERNANCE_PLATFORM_INGEST_URL"),
-  ingestToken: hidden("GOVERNANCE_PLATFORM_INGEST_TOKEN"),
-  trustedHosts: list("GOVERNANCE_PLATFORM_TRUSTED_HOSTS"),
-  egressAllowedHosts: list("GOVERNANCE_EGRESS_ALLOWED_HOSTS"),
-  approvalWebhookUrl: hidden("GOVERNANCE_APPROVAL_WEBHOOK_URL"),
-  approvalWebhookSecret: hidden("GOVERNANCE_APPROVAL_WEBHOOK_SECRET"),
-  chainKeys
-})
 
 const fallbackRate = (option: number | string | undefined, variable: Option.Option<string>) => {
   const value = option ?? Option.getOrUndefined(variable)
@@ -229,16 +140,6 @@ const fallbackRate = (option: number | string | undefined, variable: Option.Opti
   })
 }
 
-const durations: ReadonlyArray<DurationKey> = [
-  "hotReloadInterval",
-  "haltCacheTtl",
-  "enforcementDeadline",
-  "auditDeadline",
-  "leaseDuration",
-  "checkpointInterval",
-  "minimumRetention"
-]
-
 const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: GovernanceOptions) {
   if (options.apiKey !== undefined && config.databaseUrl === null) {
     return yield* wrong("apiKey", "is reserved for a managed service; give databaseUrl or GOVERNANCE_DATABASE_URL")
@@ -249,7 +150,7 @@ const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: Go
   ) {
     return yield* wrong("defaultMaxTokens", "must be a whole number of at least 1")
   }
-  for (const key of durations) {
+  for (const key of durationKeys) {
     if (!Duration.isGreaterThan(config[key], Duration.zero) || !Duration.isFinite(config[key])) {
       return yield* wrong(key, 'must be a duration longer than zero, such as "5 seconds"')
     }
