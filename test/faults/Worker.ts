@@ -227,6 +227,9 @@ const verdicts: Partial<Record<Refusal["_tag"], "Short" | "Halted" | "Looping">>
   LoopDetected: "Looping"
 }
 
+// A second signal that comes when everything is drained, and the runtime no longer listens, must not look like a kill.
+process.on("SIGTERM", () => {})
+
 NodeRuntime.runMain(
   program.pipe(
     Effect.scoped,
