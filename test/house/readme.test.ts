@@ -1,4 +1,6 @@
 import { execFileSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { read, root } from "./Tree.ts"
 
@@ -21,5 +23,6 @@ describe("the README", () => {
   it("has a file behind every path it names", () => {
     const tracked = read("README.md").match(/`((?:src|docs|examples|migrations)\/[\w./-]*[\w/])`/g) ?? []
     assert.isNotEmpty(tracked)
+    for (const path of tracked) assert.isTrue(existsSync(join(root, path.replaceAll("`", ""))), path)
   })
 })
