@@ -8,17 +8,14 @@ import {
   possessionText
 } from "../schema/AgentKey.ts"
 import { AgentKeyRefused } from "../schema/AgentKeyError.ts"
-import { canonicalize } from "../schema/CanonicalJson.ts"
-import type { AuditDraft } from "../schema/Envelope.ts"
-import { escape } from "../schema/Escape.ts"
-import { AgentId, EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
+import { AgentId, EventId, OperatorId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import type { JsonObject } from "../schema/Json.ts"
+import { operatorDraft } from "../schema/OperatorDraft.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { AgentKeyStore } from "./AgentKeyStore.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
-import { machinery } from "./AuditDelivery.ts"
 import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { isSignedBy, publicKeyFrom } from "./Ed25519.ts"
@@ -86,19 +83,7 @@ export const make = Effect.gen(function* () {
 
   /** In chain `operator`, by nobody's agent: such a row needs no signature of the key that it is about. */
   const draftOf = Effect.fnUntraced(function* (kind: string, atMs: number, metadata: JsonObject) {
-    return {
-      chain: operatorChain,
-      id: EventId.make(yield* random.uuidV7()),
-      atMs,
-      agent: machinery,
-      session: null,
-      parent: null,
-      kind,
-      model: null,
-      inputHash: null,
-      outputHash: null,
-      metadataText: canonicalize(escape(metadata))
-    } satisfies AuditDraft
+    return operatorDraft(EventId.make(yield* random.uuidV7()), atMs, kind, metadata)
   })
 
   const challenge = Effect.fn("AgentKeys.challenge")(function* (agent: string, publicKey: Uint8Array) {

@@ -1,10 +1,10 @@
 import { Clock, Duration, Effect, Latch, Schedule } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { delayed, isSameEvent } from "../schema/AuditReading.ts"
-import { canonicalize } from "../schema/CanonicalJson.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
-import { AgentId, EventId, operatorChain } from "../schema/Ids.ts"
+import { EventId } from "../schema/Ids.ts"
 import type { JsonObject } from "../schema/Json.ts"
+import { operatorDraft } from "../schema/OperatorDraft.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { AuditFallback, type FallbackBreak } from "./AuditFallback.ts"
 import { type AppendResult, AuditStore } from "./AuditStore.ts"
@@ -93,19 +93,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly deadline: D
 
   /** An event of the log about itself, in chain `operator`. */
   const ownDraft = Effect.fnUntraced(function* (kind: string, metadata: JsonObject) {
-    return {
-      chain: operatorChain,
-      id: EventId.make(yield* random.uuidV7()),
-      atMs: yield* Clock.currentTimeMillis,
-      agent: machinery,
-      session: null,
-      parent: null,
-      kind,
-      model: null,
-      inputHash: null,
-      outputHash: null,
-      metadataText: canonicalize(metadata)
-    } satisfies AuditDraft
+    return operatorDraft(EventId.make(yield* random.uuidV7()), yield* Clock.currentTimeMillis, kind, metadata)
   })
 
   const replayOne = Effect.fnUntraced(function* (draft: AuditDraft) {
@@ -178,7 +166,6 @@ export const make = Effect.fnUntraced(function* (options: { readonly deadline: D
 })
 
 /** Who writes what no agent wrote. */
-export const machinery = AgentId.make("governance")
 
 const backoff = Schedule.exponential("100 millis").pipe(
   Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(5))))

@@ -4,7 +4,8 @@ import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { escape } from "../schema/Escape.ts"
 import type { ApprovalTokenError, TokenVersionTooOldError } from "../schema/Gate.ts"
 import type { Gate } from "../schema/GateRequest.ts"
-import { AgentId, chainOf, EventId, type OperatorId, operatorChain } from "../schema/Ids.ts"
+import { chainOf, EventId, type OperatorId, operatorChain } from "../schema/Ids.ts"
+import { machinery } from "../schema/OperatorDraft.ts"
 import type { Audit } from "./Audit.ts"
 import type { GateKeys } from "./GateKeys.ts"
 
@@ -44,7 +45,6 @@ export const rejection =
   }
 
 /** Whose events those are that belong to no agent. */
-const machinery = AgentId.make("governance")
 
 /** The end of version 1, in milliseconds (GAT-07, CFG-11). */
 export const acceptV1Until = Config.option(Config.String("GOVERNANCE_GATES_ACCEPT_V1_UNTIL")).pipe(

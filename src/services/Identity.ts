@@ -3,8 +3,8 @@ import type { AgentKeyFingerprint } from "../schema/AgentKey.ts"
 import { AgentKeyUnusable } from "../schema/AgentKeyError.ts"
 import type { Digest, RowKeys, RowSigner } from "../schema/Chain.ts"
 import type { AgentId } from "../schema/Ids.ts"
+import { machinery } from "../schema/OperatorDraft.ts"
 import { localFailure } from "../schema/SignatureStatus.ts"
-import { machinery } from "./AuditDelivery.ts"
 
 /** A private key at work: what may be known of it, and what it does. The key itself stays inside `sign` (K-12). */
 export interface AgentSigner {

@@ -1,8 +1,8 @@
 import { Duration, Effect, Layer, Schedule } from "effect"
 import type { AgentKeyFingerprint } from "../schema/AgentKey.ts"
 import type { AgentId } from "../schema/Ids.ts"
+import { machinery } from "../schema/OperatorDraft.ts"
 import { AgentKeys } from "./AgentKeys.ts"
-import { machinery } from "./AuditDelivery.ts"
 import { Identity } from "./Identity.ts"
 import { Settings } from "./Settings.ts"
 

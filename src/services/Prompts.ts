@@ -1,9 +1,6 @@
-import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
-import { SecureRandom } from "effect/crypto"
+import { Context, Duration, Effect, Layer, Option } from "effect"
 import { Hex } from "effect/encoding"
-import { canonicalize } from "../schema/CanonicalJson.ts"
-import { escape } from "../schema/Escape.ts"
-import { EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
+import { OperatorId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import type { JsonObject } from "../schema/Json.ts"
 import { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
@@ -25,11 +22,10 @@ import {
 } from "../schema/Prompt.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
-import { machinery } from "./AuditDelivery.ts"
-import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { within } from "./Deadline.ts"
 import { lineDiff } from "./LineDiff.ts"
+import * as OperatorRow from "./OperatorRow.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import { type ActivationResult, PromptStore } from "./PromptStore.ts"
 import { Settings } from "./Settings.ts"
@@ -77,8 +73,7 @@ export type PromptError = StoreError | ModuleDisabledError
 export const make = Effect.gen(function* () {
   const store = yield* PromptStore
   const transaction = yield* StoreTransaction
-  const auditStore = yield* AuditStore
-  const random = yield* SecureRandom.SecureRandom
+  const record = yield* OperatorRow.make
   const settings = yield* Settings
   const { hash } = yield* ChainKeys
   const hashHex = (text: string) => Hex.encode(hash(text))
@@ -101,22 +96,6 @@ export const make = Effect.gen(function* () {
       actBound,
       tooLate(operation)
     )
-
-  const record = Effect.fnUntraced(function* (kind: string, facts: JsonObject) {
-    yield* auditStore.appendInTransaction({
-      chain: operatorChain,
-      id: EventId.make(yield* random.uuidV7()),
-      atMs: yield* Clock.currentTimeMillis,
-      agent: machinery,
-      session: null,
-      parent: null,
-      kind,
-      model: null,
-      inputHash: null,
-      outputHash: null,
-      metadataText: canonicalize(escape(facts))
-    })
-  })
 
   const asked = <A>(operation: string, self: Effect.Effect<A, StoreError>) =>
     within(self, settings.enforcementDeadline, tooLate(operation))
