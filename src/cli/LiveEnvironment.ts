@@ -84,7 +84,7 @@ const checkpoints = Checkpoints.layerOnDemand.pipe(Layer.provide([CheckpointStor
 /** Reports read what was signed; bundles are signed too. */
 const reports = Compliance.layer.pipe(
   Layer.provide(CheckpointProofs.layer),
-  Layer.provide(Layer.merge(CheckpointStore.layer, CheckpointKey.layerNone))
+  Layer.provide(Layer.mergeAll(CheckpointStore.layer, CheckpointKey.layerNone, SubjectKeyStore.layer))
 )
 const checkpointKey = Layer.unwrap(
   Effect.map(
@@ -95,7 +95,7 @@ const checkpointKey = Layer.unwrap(
 const bundles = Bundles.layer.pipe(
   Layer.provideMerge(Compliance.layer),
   Layer.provide(Layer.merge(CheckpointProofs.layer, BundleKeySource.layer)),
-  Layer.provide(Layer.mergeAll(CheckpointStore.layer, checkpointKey, AgentKeyStore.layer))
+  Layer.provide(Layer.mergeAll(CheckpointStore.layer, checkpointKey, AgentKeyStore.layer, SubjectKeyStore.layer))
 )
 
 const reader = Layer.mergeAll(prompts, checkpoints, reports).pipe(

@@ -21,6 +21,7 @@ import * as Signal from "./memory/Signal.ts"
 import * as Stores from "./memory/Stores.ts"
 import * as StoreTransaction from "./memory/StoreTransaction.ts"
 import * as SubjectKeyStore from "./memory/SubjectKeyStore.ts"
+import * as Reporting from "./Reporting.ts"
 
 /** A secret that dies with the log it seals is good enough here (DEC-18); a given one is checked as anywhere. */
 const keys = Layer.unwrap(
@@ -51,7 +52,7 @@ export const layerStores = Layer.mergeAll(
 
 /** All of governance without a database: for tests, for replay, and for programs that need no proof after a restart. */
 export const layer = (options: Settings.GovernanceOptions = {}) =>
-  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer, Keeping.layer).pipe(
+  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer, Keeping.layer, Reporting.layer).pipe(
     Layer.provideMerge(Governance.layer),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),

@@ -41,6 +41,7 @@ import { SchemaName } from "./postgres/SchemaName.ts"
 import * as Signal from "./postgres/Signal.ts"
 import * as StoreTransaction from "./postgres/StoreTransaction.ts"
 import * as SubjectKeyStore from "./postgres/SubjectKeyStore.ts"
+import * as Reporting from "./Reporting.ts"
 
 /** Connections of the library's own, from `databaseUrl` or GOVERNANCE_DATABASE_URL. Fails without one (ENT-04). */
 export const layerDatabase = Layer.unwrap(
@@ -135,7 +136,7 @@ const privileged = (url: Redacted.Redacted<string>, { pooler, schema }: Governan
   )
 
 const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
-  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer, Keeping.layer).pipe(
+  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer, Keeping.layer, Reporting.layer).pipe(
     Layer.provideMerge(Governance.layerWith(layerHaltWriter)),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),

@@ -1,15 +1,15 @@
-import { Brand, DateTime, Option, Result, Schema } from "effect"
+import { Option, Schema } from "effect"
 import { Hex } from "effect/encoding"
 import { fingerprintOf } from "./AgentKey.ts"
 import { ChainIntegrityError } from "./AuditError.ts"
-import { type BundleAgentKey, type BundleChain, type BundleLeaf, BundleRow } from "./Bundle.ts"
+import type { BundleAgentKey, BundleChain, BundleLeaf } from "./Bundle.ts"
+import { readBundleRow } from "./BundleLine.ts"
 import type { Findings } from "./BundleVerdict.ts"
 import { canonicalize } from "./CanonicalJson.ts"
 import { checkRow, type Digest, labels } from "./Chain.ts"
 import type { VerifyBytes } from "./Checkpoint.ts"
 import type { ChainRow } from "./Envelope.ts"
-import { type EnvelopeText, parseEnvelope } from "./EnvelopeText.ts"
-import type { AgentId, ChainId, EventId, KeyId, SessionId } from "./Ids.ts"
+import type { EnvelopeText } from "./EnvelopeText.ts"
 
 export interface ChainCrypto {
   readonly hash: Digest
@@ -69,26 +69,21 @@ export class BundleChains {
   }
 
   visit(line: string, number: number) {
-    const row = Option.getOrUndefined(decodeRow(line))
-    if (row === undefined || canonicalize(row) !== line)
-      return this.found.problem(`events.jsonl, line ${number}: is no row`)
-    const envelope = strictEnvelope(row.canonical)
-    const parsed = envelope === undefined ? undefined : Option.getOrUndefined(rowOf(row, envelope))
-    if (envelope === undefined || parsed === undefined) {
-      return this.found.problem(`events.jsonl, line ${number}: the stored text is no audit envelope`)
-    }
+    const read = readBundleRow(line)
+    if (typeof read === "string") return this.found.problem(`events.jsonl, line ${number}: ${read}`)
+    const { envelope, row } = read
     this.rows++
     const seen = this.seen.get(row.chain) ?? { first: null, last: null, rows: 0, atLeaf: null }
     this.seen.set(row.chain, seen)
-    const previous = seen.last ?? (parsed.seq === 1 ? null : undefined)
-    for (const one of checkRow(parsed, previous, { hash: this.crypto.hash, macFor: null })) {
+    const previous = seen.last ?? (row.seq === 1 ? null : undefined)
+    for (const one of checkRow(row, previous, { hash: this.crypto.hash, macFor: null })) {
       this.found.problem(new ChainIntegrityError(one).message)
     }
-    this.signature(parsed)
-    seen.first ??= parsed
-    seen.last = parsed
+    this.signature(row)
+    seen.first ??= row
+    seen.last = row
     seen.rows++
-    if (this.leafSeq.get(row.chain) === parsed.seq) seen.atLeaf = parsed.hash
+    if (this.leafSeq.get(row.chain) === row.seq) seen.atLeaf = row.hash
     if (row.chain === "operator") this.retention(envelope)
   }
 
@@ -187,8 +182,6 @@ const utf8 = new TextEncoder()
 const keyOf = (chain: string, { firstPrev, fromSeq, lastHash, root, toSeq }: Segment) =>
   canonicalize([chain, fromSeq, toSeq, firstPrev, lastHash, root])
 
-const decodeRow = Schema.decodeUnknownOption(Schema.fromJsonString(BundleRow), { onExcessProperty: "error" })
-
 const decodeSegment = Schema.decodeUnknownOption(
   Schema.Struct({
     chain: Schema.String,
@@ -199,53 +192,3 @@ const decodeSegment = Schema.decodeUnknownOption(
     root: Schema.String
   })
 )
-
-// What a row is compared with; nothing is made of these names.
-const names = {
-  chain: Brand.nominal<ChainId>(),
-  id: Brand.nominal<EventId>(),
-  agent: Brand.nominal<AgentId>(),
-  session: Brand.nominal<SessionId>(),
-  keyId: Brand.nominal<KeyId>()
-}
-
-const members =
-  "agent,at,chain,id,inputHash,keyId,kind,metadata,model,outputHash,parent,prev,seq,session,signer,v".split(",")
-const decodeText = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json)))
-
-/** An envelope whose text is the canonical one, with exactly the members that it has. */
-const strictEnvelope = (canonical: string): EnvelopeText | undefined => {
-  const text = Option.getOrUndefined(decodeText(canonical))
-  if (text === undefined || Object.keys(text).length !== members.length || !members.every((name) => name in text))
-    return
-  // A text that has no canonical form throws.
-  const again = Result.try(() => canonicalize(text))
-  return Result.isSuccess(again) && again.success === canonical
-    ? Option.getOrUndefined(parseEnvelope(canonical))
-    : undefined
-}
-
-/** The columns that the bundle carries, and the rest from the text: `checkRow` compares them. */
-const rowOf = (row: BundleRow, envelope: EnvelopeText): Option.Option<ChainRow> =>
-  Option.gen(function* () {
-    const at = yield* DateTime.make(envelope.at)
-    const { agent, keyId, kind, parent, session } = envelope
-    const bytes = (hex: string) => Option.getSuccess(Hex.decode(hex))
-    return {
-      chain: names.chain(row.chain),
-      id: names.id(row.id),
-      agent: names.agent(agent),
-      session: session === null ? null : names.session(session),
-      parent: parent === null ? null : names.id(parent),
-      keyId: names.keyId(keyId),
-      seq: row.seq,
-      atMs: DateTime.toEpochMillis(at),
-      kind,
-      signer: row.signer,
-      canonical: row.canonical,
-      hash: yield* bytes(row.hash),
-      prev: row.prev === null ? null : yield* bytes(row.prev),
-      hmac: yield* bytes(row.hmac),
-      signature: row.signature === null ? null : yield* bytes(row.signature)
-    }
-  })

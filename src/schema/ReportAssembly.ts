@@ -22,6 +22,8 @@ export interface ReadChain {
 
 export interface Verification {
   readonly results: ReadonlyArray<ChainResult>
+  /** All of them; `findings` has the first. */
+  readonly breaks: number
   readonly findings: ReadonlyArray<string>
   readonly error: string | null
   readonly authenticated: boolean
@@ -40,8 +42,8 @@ export interface ReportFacts {
   readonly checkpoint: CoveredCheckpoint | null
   /** Null when it was not asked for. */
   readonly verification: Verification | null
-  /** Null where this process cannot know which subjects were erased. */
-  readonly erasedValues: number | null
+  /** Of the sealed values, those whose subject was erased, and those whose key whoever made the report does not have. */
+  readonly sealed: { readonly erased: number; readonly unreadable: number }
   readonly coverage: Pick<ComplianceReport, "coveragePct" | "coveragePctReason">
 }
 
@@ -96,7 +98,7 @@ export const integrityOf = (verification: Verification | null): ChainIntegritySt
   return judged && verification.results.every(({ verdict }) => verdict === "ok") ? "verified" : "unverified"
 }
 
-const integrityFacts = ({ chains, erasedValues, tally, verification }: ReportFacts): ReadonlyArray<ReportFact> => [
+const integrityFacts = ({ chains, sealed, tally, verification }: ReportFacts): ReadonlyArray<ReportFact> => [
   fact("Chains read", chains.length),
   fact("Rows in this report", tally.rows),
   fact("Rows whose text cannot be read", tally.unreadableRows),
@@ -109,7 +111,8 @@ const integrityFacts = ({ chains, erasedValues, tally, verification }: ReportFac
   fact("Rows whose writer should have signed and could not", tally.signingFailed),
   fact("Rows that reached the log late", tally.delayed),
   fact("Sealed values", tally.sealedValues),
-  fact("Sealed values whose subject was erased", erasedValues),
+  fact("Sealed values whose subject was erased", sealed.erased),
+  fact("Sealed values whose key is not at hand here", sealed.unreadable),
   fact("Values lost because no key was at hand", tally.unsealableValues),
   fact("Calls found abandoned", tally.calls.sweptOrphans),
   fact(
@@ -137,7 +140,7 @@ const retentionFacts = ({ chains, tally }: ReportFacts): ReadonlyArray<ReportFac
 }
 
 /** What a reader must not conclude from this report (L-10). */
-const notCovered = ({ chains, checkpoint, erasedValues, tally, verification }: ReportFacts): ReadonlyArray<string> => {
+const notCovered = ({ chains, checkpoint, sealed, tally, verification }: ReportFacts): ReadonlyArray<string> => {
   const beyond = chains.reduce((sum, { coveredTo, lastSeq }) => sum + Math.max(0, lastSeq - coveredTo), 0)
   const truncated = [tally.oversight, tally.violations, tally.references, tally.health].some(({ more }) => more > 0)
   return [
@@ -149,8 +152,10 @@ const notCovered = ({ chains, checkpoint, erasedValues, tally, verification }: R
       ? ["Who wrote the rows was not checked: the audit secret was not at hand."]
       : []),
     ...(chains.some(({ firstSeq }) => firstSeq > 1) ? ["The content of rows that were pruned."] : []),
-    ...(erasedValues === null && tally.sealedValues > 0
-      ? ["Which of the sealed values can still be opened is not known here."]
+    ...(tally.sealedValues > 0
+      ? [
+          `What ${tally.sealedValues} sealed values say: ${sealed.erased} of them nobody can open any more, their subject was erased.`
+        ]
       : []),
     ...(truncated ? ["Lists show their first 100 rows; the counts are of all."] : []),
     "Times are those of the clocks of the machines that wrote the rows.",

@@ -59,7 +59,8 @@ export class ReportTally {
   unsealableValues = 0
   spentNanoUsd = 0n
   tokens = 0n
-  readonly sealedKeys = new Set<string>()
+  /** How many values each subject's key sealed, by the id of the key. */
+  readonly sealedBy = new Map<string, number>()
   readonly agentIds = new Set<AgentId>()
   readonly kinds = new Frequencies(200)
   readonly agents = new Frequencies(200)
@@ -166,7 +167,8 @@ export class ReportTally {
     for (const { value } of findSealed(stored)) {
       if (isSealed(value)) {
         this.sealedValues++
-        this.sealedKeys.add(value.$sealed.key)
+        const { key } = value.$sealed
+        this.sealedBy.set(key, (this.sealedBy.get(key) ?? 0) + 1)
       } else this.unsealableValues++
     }
   }

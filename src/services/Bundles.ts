@@ -8,7 +8,6 @@ import {
   type BundleFacts,
   type BundleKeys,
   type BundleManifest,
-  type BundleProofs,
   type BundleSignature,
   bundleLabels,
   bundleLine,
@@ -22,6 +21,7 @@ import { canonicalize } from "../schema/CanonicalJson.ts"
 import { EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import { machinery } from "../schema/OperatorDraft.ts"
+import type { Verification } from "../schema/ReportAssembly.ts"
 import { reportHtml } from "../schema/ReportHtml.ts"
 import { reportJson, reportMarkdown } from "../schema/ReportText.ts"
 import { formatVerifierKey } from "../schema/SignedNote.ts"
@@ -29,6 +29,7 @@ import type { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { AuditStore } from "./AuditStore.ts"
 import { BundleKeySource } from "./BundleKeySource.ts"
+import { factsOf, proofsOf } from "./BundleParts.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { sha256 } from "./CheckpointKey.ts"
 import { CheckpointProofs } from "./CheckpointProofs.ts"
@@ -47,9 +48,14 @@ export class Bundles extends Context.Service<
     readonly write: <E, R>(
       request: BundleRequest,
       sink: (piece: Uint8Array) => Effect.Effect<void, E, R>
-    ) => Effect.Effect<BundleManifest, InvalidInput | StoreError | E, R>
+    ) => Effect.Effect<ExportedBundle, InvalidInput | StoreError | E, R>
   }
 >()("effect-governance/services/Bundles") {}
+
+/** What was written, and what the verification of its chains found meanwhile. */
+export interface ExportedBundle extends BundleManifest {
+  readonly verification: Verification | null
+}
 
 export interface BundleRequest extends Omit<ReportRequest, "verifyChain"> {
   /** Who exports. It goes into the audit log. */
@@ -142,7 +148,7 @@ export const make = Effect.gen(function* () {
     zip.end()
     yield* flush
     yield* record(operator, manifest, Hex.encode(sha256(text)))
-    return manifest
+    return { ...manifest, verification: examined.verification } satisfies ExportedBundle
   })
 
   const writeEvents = Effect.fnUntraced(function* <E, R>(
@@ -216,41 +222,3 @@ const maxEventBytes = 2_000_000_000
 const tooLarge = new InvalidInput({ field: "scope", problem: "has more than 2 GB of rows; export sessions one by one" })
 
 type Signer = Effect.Success<CheckpointProofs["Service"]["signer"]>
-
-const proofsOf = ({ checkpoint, leaves }: Examined, proofs: ReadonlyArray<ReadonlyArray<Uint8Array>>): BundleProofs =>
-  checkpoint === null
-    ? null
-    : {
-        leaves: leaves.map(({ chain, hash, index, seq }, i) => ({
-          chain,
-          hash: Hex.encode(hash),
-          index,
-          proof: (proofs[i] ?? []).map((node) => Hex.encode(node)),
-          seq
-        })),
-        origin: checkpoint.body.origin,
-        root: Hex.encode(checkpoint.body.root),
-        size: checkpoint.body.size
-      }
-
-const factsOf = (
-  { report }: Examined,
-  chains: ReadonlyArray<BundleChain>,
-  files: BundleFacts["files"],
-  signedBy: ReadonlyArray<SignedBy>
-): BundleFacts => ({
-  format: "effect-governance/bundle",
-  version: 1,
-  deploymentId: report.deploymentId,
-  createdAt: report.generatedAt,
-  scope: { agentId: report.agentId, sessionIds: report.sessionIds, ...report.dateRange },
-  chains,
-  rows: chains.reduce((sum, { rows }) => sum + rows, 0),
-  covers: report.checkpoint,
-  notCovered: [report.coverageCaveat, ...report.notCovered],
-  reportId: report.reportId,
-  chainIntegrityStatus: report.chainIntegrityStatus,
-  chainVerificationError: report.chainVerificationError,
-  files: [...files].sort((a, b) => (a.name < b.name ? -1 : 1)),
-  signedBy
-})

@@ -15,6 +15,8 @@ import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { CheckpointProofs, type LatestCheckpoint, type PlacedLeaf } from "./CheckpointProofs.ts"
 import { type ChainPart, chainsInScope, decodeScope, type EvidenceRequest, partOf } from "./ComplianceScope.ts"
+import { sealedStanding } from "./SealedStanding.ts"
+import { SubjectKeyStore } from "./SubjectKeyStore.ts"
 
 export interface ReportRequest extends EvidenceRequest {
   readonly format?: ComplianceReport["format"] | undefined
@@ -30,6 +32,8 @@ export interface Examined {
   readonly chains: ReadonlyArray<ReadChain>
   readonly checkpoint: LatestCheckpoint | null
   readonly leaves: ReadonlyArray<PlacedLeaf>
+  /** Null when it was not asked for. */
+  readonly verification: Verification | null
 }
 
 /** Reports over the audit log: what was recorded, how far it can be trusted, and what they do not cover. They never say that anybody meets a law (CMP-11). */
@@ -53,6 +57,7 @@ export const make = Effect.gen(function* () {
   const store = yield* AuditStore
   const keys = yield* ChainKeys
   const checkpoints = yield* CheckpointProofs
+  const subjects = yield* SubjectKeyStore
   const audit = Option.getOrUndefined(yield* Effect.serviceOption(Audit))
 
   const examine = Effect.fn("Compliance.examine")(function* (request: ReportRequest) {
@@ -119,23 +124,24 @@ export const make = Effect.gen(function* () {
       checkpoint:
         checkpoint === null ? null : { origin: checkpoint.body.origin, size, root: Hex.encode(checkpoint.body.root) },
       verification,
-      erasedValues: null,
+      sealed: yield* sealedStanding(subjects, keys, tally.sealedBy),
       // Wrappers are counted by the coverage module, which this build does not have.
       coverage: { coveragePct: null, coveragePctReason: "registry_disabled" }
     })
     const report = { ...unnamed, reportId: Hex.encode(keys.hash(reportIdText(unnamed))) }
-    return { report, parts, chains: readChains, checkpoint, leaves } satisfies Examined
+    return { report, parts, chains: readChains, checkpoint, leaves, verification } satisfies Examined
   })
 
   /** A verification that could not be done is part of what a report says (CMP-12): it fails nothing. */
   const verify = Effect.fnUntraced(function* (parts: ReadonlyArray<ChainPart>) {
     if (audit === undefined)
-      return { results: [], findings: [], error: "there is no audit module", authenticated: false }
+      return { results: [], breaks: 0, findings: [], error: "there is no audit module", authenticated: false }
     return yield* Effect.forEach(parts, ({ chain }) => audit.report({ chain }), { concurrency: 2 }).pipe(
       Effect.map((reports): Verification => {
         const breaks = reports.flatMap((report) => report.breaks)
         return {
           results: reports.flatMap((report) => report.chains),
+          breaks: breaks.length,
           findings: sentences(breaks, keys.hash),
           error: null,
           authenticated: reports.every((report) => report.authenticated)
@@ -146,6 +152,7 @@ export const make = Effect.gen(function* () {
           ? Effect.failCause(cause)
           : Effect.as(Effect.logWarning("compliance.verification_failed", cause), {
               results: [],
+              breaks: 0,
               findings: [],
               error: "reading the chains failed",
               authenticated: false

@@ -13,11 +13,9 @@ import { AgentKeyStore } from "../../src/services/AgentKeyStore.ts"
 import { AgentKeys } from "../../src/services/AgentKeys.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
-import * as BundleKeySource from "../../src/services/BundleKeySource.ts"
-import * as Bundles from "../../src/services/Bundles.ts"
-import * as CheckpointProofs from "../../src/services/CheckpointProofs.ts"
+import { Bundles } from "../../src/services/Bundles.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
-import * as Compliance from "../../src/services/Compliance.ts"
+import { Compliance } from "../../src/services/Compliance.ts"
 import { Cost } from "../../src/services/Cost.ts"
 import { CostStore } from "../../src/services/CostStore.ts"
 import { Erasure } from "../../src/services/Erasure.ts"
@@ -106,20 +104,16 @@ const narrow = Effect.succeed(
 /** All commands over one set of memory stores; the services are there too, so that a test can prepare and look. */
 export const memory = Layer.effectContext(
   Effect.gen(function* () {
-    const evidence = Bundles.layer.pipe(
-      Layer.provideMerge(Compliance.layer),
-      Layer.provide(Layer.merge(CheckpointProofs.layerNone, BundleKeySource.layerNone))
-    )
     const built = yield* Layer.build(
-      Layer.mergeAll(OperatorPolicies.layer, GateDecisions.layer, evidence).pipe(Layer.provideMerge(Memory.layer()))
+      Layer.mergeAll(OperatorPolicies.layer, GateDecisions.layer).pipe(Layer.provideMerge(Memory.layer()))
     )
     const services = Context.pick(
       AgentKeyStore,
       AgentKeys,
       Audit,
       AuditStore,
-      Bundles.Bundles,
-      Compliance.Compliance,
+      Bundles,
+      Compliance,
       Checkpoints,
       Cost,
       CostStore,

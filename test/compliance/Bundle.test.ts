@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: what is tampered with has no shape
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -216,6 +216,10 @@ const withKey: ReadonlyArray<Tampering> = [
           at(0, (row) => ({ ...row, canonical: ` ${row.canonical}` }))
         )
       )
+  ],
+  [
+    "a line holds half a surrogate pair",
+    (files) => resign(put(files, "events.jsonl", textOf(files, "events.jsonl").replace('"id":"', '"id":"\\ud800')))
   ],
   [
     "a text is no JSON",
@@ -469,6 +473,13 @@ describe("an evidence bundle", () => {
       }).pipe(Effect.provide(over(tree.layer())))
     }
   )
+
+  it("the stand-alone verifier is one short file that a stranger can read, with nothing but Node (BEY-04)", () => {
+    const text = readFileSync("examples/verify-bundle.mjs", "utf8")
+    assert.isBelow(text.split("\n").length, 200)
+    const imported = [...text.matchAll(/(?:from|import|require)\s*\(?\s*"([^"]+)"/g)].map(([, name]) => name)
+    assert.deepStrictEqual(imported, ["node:crypto", "node:fs", "node:zlib"])
+  })
 
   it("the stand-alone verifier is a program: verdict, exit code, and usage for what is no archive", {
     timeout: 60_000

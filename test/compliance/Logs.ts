@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import * as MemoryAuditStore from "../../src/layers/memory/AuditStore.ts"
 import * as StoreTransaction from "../../src/layers/memory/StoreTransaction.ts"
+import * as SubjectKeyStore from "../../src/layers/memory/SubjectKeyStore.ts"
 import * as Audit from "../../src/services/Audit.ts"
 import * as AuditFallback from "../../src/services/AuditFallback.ts"
 import * as ChainKeys from "../../src/services/ChainKeys.ts"
@@ -10,7 +11,7 @@ import * as Compliance from "../../src/services/Compliance.ts"
 /** The real services over the real memory stores, with a key that is always the same. */
 export const log = Audit.layerWith().pipe(
   Layer.provideMerge(AuditFallback.layerMemory),
-  Layer.provideMerge(Layer.mergeAll(MemoryAuditStore.layer, StoreTransaction.layer)),
+  Layer.provideMerge(Layer.mergeAll(MemoryAuditStore.layer, StoreTransaction.layer, SubjectKeyStore.layer)),
   Layer.provideMerge(ChainKeys.layerTest)
 )
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as MemoryAuditStore from "../../src/layers/memory/AuditStore.ts"
+import * as SubjectKeyStore from "../../src/layers/memory/SubjectKeyStore.ts"
 import type { ComplianceReport } from "../../src/schema/ComplianceReport.ts"
 import { coverageCaveat } from "../../src/schema/ComplianceReport.ts"
 import { reportHtml } from "../../src/schema/ReportHtml.ts"
@@ -125,7 +126,7 @@ describe("Compliance", () => {
       Effect.provide(
         Compliance.layer.pipe(
           Layer.provide(CheckpointProofs.layerNone),
-          Layer.provide(MemoryAuditStore.layer),
+          Layer.provide(Layer.merge(MemoryAuditStore.layer, SubjectKeyStore.layer)),
           Layer.provide(ChainKeys.layerTest)
         )
       )

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
 import * as MemoryAuditStore from "../../src/layers/memory/AuditStore.ts"
+import * as SubjectKeyStore from "../../src/layers/memory/SubjectKeyStore.ts"
 import { fingerprintOf } from "../../src/schema/AgentKey.ts"
 import type { BundleAgentKey } from "../../src/schema/Bundle.ts"
 import { AgentId, agentChain, EventId } from "../../src/schema/Ids.ts"
@@ -36,7 +37,7 @@ const signing = Layer.effect(
 
 const log = Audit.layerWith().pipe(
   Layer.provide(AuditFallback.layerMemory),
-  Layer.provideMerge(MemoryAuditStore.layer),
+  Layer.provideMerge(Layer.merge(MemoryAuditStore.layer, SubjectKeyStore.layer)),
   Layer.provideMerge(signing)
 )
 

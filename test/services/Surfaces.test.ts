@@ -83,6 +83,7 @@ const parts = new Set([
     "Rooms"
   ],
   ...["CheckpointKey", "CheckpointSinks", "CheckpointStore", "Checkpoints", "RememberedCheckpoint"],
+  ...["BundleKeySource", "Bundles", "CheckpointProofs", "Compliance"],
   ...["Settings", "Signal", "StoreTransaction", "Sweep", "Wrappers"],
   ...["Erasure", "LegalHolds", "Retention", "RetentionStore", "SubjectKeys", "SubjectKeyStore"]
 ])

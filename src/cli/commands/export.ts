@@ -3,9 +3,10 @@ import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { terminalText } from "../../schema/TerminalText.ts"
 import { type BundleRequest, Bundles } from "../../services/Bundles.ts"
-import { counted, Tampered, UsageError } from "../CliFailure.ts"
+import { counted, UsageError } from "../CliFailure.ts"
 import { withServices } from "../Environment.ts"
 import { evidenceFlags, evidenceRequest } from "../EvidenceFlags.ts"
+import { untampered } from "../Judgement.ts"
 import { writeNew } from "../NewFile.ts"
 import { by, operator } from "../Operator.ts"
 import { answer } from "../Output.ts"
@@ -53,7 +54,7 @@ export const writeBundle = Effect.fnUntraced(function* (path: string, request: B
   const bundles = yield* Bundles
   const digest = createHash("sha256")
   let bytes = 0
-  const { bundle } = yield* writeNew(path, (put) =>
+  const { bundle, verification } = yield* writeNew(path, (put) =>
     bundles.write(request, (piece) => {
       digest.update(piece)
       bytes += piece.length
@@ -85,5 +86,5 @@ export const writeBundle = Effect.fnUntraced(function* (path: string, request: B
       `Check it with \`governance verify-bundle ${terminalText(path)}\`.`
     ].join("\n")
   )
-  if (bundle.chainIntegrityStatus === "failed") return yield* new Tampered({ breaks: 1, chains: 1 })
+  if (verification !== null) yield* untampered(verification)
 })

@@ -1,13 +1,13 @@
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { ComplianceReport } from "../../schema/ComplianceReport.ts"
 import { reportHtml } from "../../schema/ReportHtml.ts"
 import { reportJson, reportMarkdown } from "../../schema/ReportText.ts"
 import { terminalJson, terminalText } from "../../schema/TerminalText.ts"
-import { Compliance, type ReportRequest } from "../../services/Compliance.ts"
-import { Tampered, Unverifiable, UsageError } from "../CliFailure.ts"
+import { Compliance, type Examined, type ReportRequest } from "../../services/Compliance.ts"
+import { UsageError } from "../CliFailure.ts"
 import { withReader, withServices } from "../Environment.ts"
 import { evidenceFlags, evidenceRequest } from "../EvidenceFlags.ts"
+import { concluded } from "../Judgement.ts"
 import { writeNew } from "../NewFile.ts"
 import { by, operator } from "../Operator.ts"
 import { notice, print } from "../Output.ts"
@@ -70,7 +70,7 @@ const command = (examples: string) =>
             Effect.flatMap(operator(input.by), (name) => writeBundle(path, { ...request, by: name }))
           )
         }
-        yield* withReader(Effect.flatMap(make(request), (report) => tell(report, input.output, path)))
+        yield* withReader(Effect.flatMap(examine(request), (found) => tell(found, input.output, path)))
       })
     )
   )
@@ -78,13 +78,10 @@ const command = (examples: string) =>
 export const report = command("governance report")
 export const reportAlias = command("governance compliance report")
 
-const make = Effect.fnUntraced(function* (request: ReportRequest) {
-  const compliance = yield* Compliance
-  return (yield* compliance.examine(request)).report
-})
+const examine = (request: ReportRequest) => Compliance.use((compliance) => compliance.examine(request))
 
 const tell = Effect.fnUntraced(function* (
-  found: ComplianceReport,
+  { report: found, verification }: Examined,
   output: "md" | "json" | "html",
   path: string | undefined
 ) {
@@ -101,10 +98,5 @@ const tell = Effect.fnUntraced(function* (
     yield* writeNew(path, (put) => put(new TextEncoder().encode(text)))
     yield* notice(`Wrote ${terminalText(path)}, report ${found.reportId}.`)
   }
-  if (found.chainIntegrityStatus === "failed") {
-    return yield* new Tampered({ breaks: found.chainFindings.length, chains: 1 })
-  }
-  if (found.chainVerificationError !== null) {
-    return yield* new Unverifiable({ what: found.chainVerificationError, todo: "Run `governance verify` to see why." })
-  }
+  if (verification !== null) yield* concluded(verification)
 })

@@ -9,6 +9,7 @@ import { Audit } from "../../services/Audit.ts"
 import { anchorText, borneOut, checkpointFlags, examined, ofThisLog } from "../CheckpointAnchor.ts"
 import { counted, Tampered, Unverifiable } from "../CliFailure.ts"
 import { withReader } from "../Environment.ts"
+import { keysMissing, secretMissing } from "../Judgement.ts"
 import { chainIdOf, session, sessionIdOf } from "../Names.ts"
 import { answer, progress } from "../Output.ts"
 import { table } from "../Table.ts"
@@ -145,15 +146,9 @@ const conclude = Effect.fnUntraced(function* (report: ChainReport, chain: string
     })
   }
   if (report.verdict === "unverifiable") {
-    return yield* new Unverifiable({
-      what: "rows were sealed or signed with keys that are not here",
-      todo: "Give the rotated-out secrets as GOVERNANCE_CHAIN_KEY_<fingerprint>, and the current one as GOVERNANCE_AUDIT_SECRET."
-    })
+    return yield* keysMissing
   }
   if (!report.authenticated && report.rows > 0) {
-    return yield* new Unverifiable({
-      what: "without the audit secret nobody can tell who wrote the rows",
-      todo: "Set GOVERNANCE_AUDIT_SECRET and verify again."
-    })
+    return yield* secretMissing
   }
 })
