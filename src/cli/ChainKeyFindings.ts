@@ -1,5 +1,4 @@
 import { Effect, Layer, Result } from "effect"
-import { SqlClient } from "effect/sql"
 import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import * as ChainKeyStorePg from "../layers/postgres/ChainKeyStore.ts"
 import { type ChainKeyVersion, OtherChainKey } from "../schema/ChainKeyVersion.ts"
@@ -10,21 +9,20 @@ import { ChainKeyStore } from "../services/ChainKeyStore.ts"
 import { ChainKeys } from "../services/ChainKeys.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
 import { readingKeys, settings } from "./ChainKeyLayers.ts"
-import { appClient, database, Place } from "./Place.ts"
+import { database, Place } from "./Place.ts"
 
 const check = "chain key"
 
 /** Which key seals the log, whether the secret that is here belongs to it, and whether a rotation was cut off (K-05). */
 export const chainKeyFindings = Effect.gen(function* () {
   const place = yield* Place
-  const triggers = yield* Effect.provide(protection(place.schema), appClient(place), { local: true })
   const layer = KeyFollower.layerReading.pipe(
     Layer.provideMerge(Layer.merge(AuditStore.layer, ChainKeyStorePg.layer)),
     Layer.provideMerge(readingKeys),
     Layer.provide(settings),
     Layer.provide(database(place))
   )
-  return [...triggers, ...(yield* Effect.provide(compare(place), layer, { local: true }))]
+  return yield* Effect.provide(compare(place), layer, { local: true })
 }).pipe(
   Effect.orElseSucceed(() => [Finding.warn(check, "could not be read", "Run `governance migrate`, then look again.")])
 )
@@ -81,21 +79,3 @@ const standing = (
   const other = new OtherChainKey({ keyId: latest.keyId, version: latest.version, given: own })
   return Finding.fail(check, other.message, other.recoveryHint)
 }
-
-const triggersQuery = `SELECT count(*)::int FROM pg_catalog.pg_trigger t
-  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1 AND c.relname = 'governance_audit_chain_keys' AND t.tgenabled = 'A'
-    AND t.tgname IN ('governance_append_only_row', 'governance_append_only_truncate')`
-
-const protection = Effect.fnUntraced(function* (schema: string) {
-  const [row] = yield* SqlClient.SqlClient.use((sql) => sql.unsafe(triggersQuery, [schema]).values)
-  return Number(row?.[0]) === 2
-    ? [Finding.ok("append-only triggers", "the registry of keys is always append-only")]
-    : [
-        Finding.fail(
-          "append-only triggers",
-          "the registry of keys can be changed: a trigger of governance_audit_chain_keys is missing or off",
-          "Restore it from migration 0008, and compare the registry with the markers in chain `operator`."
-        )
-      ]
-})

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
+import * as AppendOnly from "../../src/layers/postgres/AppendOnly.ts"
 import type { ChainBatch } from "../../src/layers/postgres/AuditStatements.ts"
 import { examine } from "../../src/layers/postgres/Doctor.ts"
 import { sqlState } from "../../src/layers/postgres/SqlFailure.ts"
@@ -244,6 +245,31 @@ describe("doctor", () => {
       }).pipe(inFresh)
     )
   }
+
+  it.live("knows every table whose rows nobody may change, and names each whose trigger is off (A-18, A-19)", () =>
+    Effect.gen(function* () {
+      const found = yield* as("owner")(
+        SqlClient.SqlClient.use((sql) => sql.unsafe(AppendOnly.triggersQuery, ["public"]).values)
+      )
+      assert.deepStrictEqual(
+        found,
+        AppendOnly.appendOnlyTables.flatMap((table) => [
+          [table, "governance_append_only_row", "A"],
+          [table, "governance_append_only_truncate", "A"]
+        ])
+      )
+      for (const table of AppendOnly.appendOnlyTables) {
+        yield* as("owner")(run(`ALTER TABLE ${table} DISABLE TRIGGER governance_append_only_truncate`))
+      }
+      const named = (yield* as("app")(examine())).filter((each) => each.status === "fail")
+      assert.deepStrictEqual(
+        named.map(({ message }) => message),
+        AppendOnly.appendOnlyTables.map(
+          (table) => `governance_append_only_truncate of ${table} is not ENABLE ALWAYS (D)`
+        )
+      )
+    }).pipe(inFresh)
+  )
 
   it.live("finds a right that the runtime role should not have (A-17)", () =>
     Effect.gen(function* () {

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Finding from "../../schema/Finding.ts"
 import { StoreError } from "../../schema/StoreError.ts"
+import * as AppendOnly from "./AppendOnly.ts"
 import { bounded } from "./Deadline.ts"
 import * as Migrations from "./Migrations.ts"
 import { defaultSchema, type SchemaName } from "./SchemaName.ts"
@@ -21,8 +22,7 @@ export const examine = Effect.fn("Doctor.examine")(function* (schema: SchemaName
     if (migrations.status === "fail") return [migrations, ...server]
     return [
       migrations,
-      ...triggers(yield* rows(triggersQuery, [schema])),
-      ...checkpointTriggers(yield* rows(checkpointTriggersQuery, [schema])),
+      ...AppendOnly.findings(yield* rows(AppendOnly.triggersQuery, [schema])),
       ...tables(yield* rows(tablesQuery, [schema])),
       ...functions(yield* rows(functionsQuery, [schema])),
       ...roles(yield* rows(roleQuery, [schema])),
@@ -53,43 +53,6 @@ const applied = (schema: SchemaName) =>
   )
 
 type Rows = ReadonlyArray<ReadonlyArray<unknown>>
-
-const triggersQuery = `SELECT t.tgname::text, t.tgenabled::text FROM pg_catalog.pg_trigger t
-  JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1 AND c.relname = 'governance_audit_events' AND NOT t.tgisinternal`
-
-const triggers = (found: Rows): ReadonlyArray<Finding.Finding> => {
-  const states = new Map(found.map(([name, state]) => [String(name), String(state)]))
-  return ["governance_append_only_row", "governance_append_only_truncate"].map((name) => {
-    const check = "append-only triggers"
-    const state = states.get(name)
-    if (state === "A") return Finding.ok(check, `${name} is always on`)
-    return Finding.fail(
-      check,
-      state === undefined ? `${name} is missing` : `${name} is not ENABLE ALWAYS (${state})`,
-      "Rows may have been changed since: run `governance verify` against a checkpoint, then restore the trigger."
-    )
-  })
-}
-
-const checkpointTriggersQuery = `SELECT c.relname::text,
-    count(*) FILTER (WHERE t.tgenabled = 'A' AND t.tgname LIKE 'governance\\_append\\_only\\_%')::int
-  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  LEFT JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal
-  WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relname LIKE 'governance\\_checkpoint%' GROUP BY 1 ORDER BY 1`
-
-const checkpointTriggers = (found: Rows): ReadonlyArray<Finding.Finding> =>
-  found.flatMap(([table, always]) =>
-    always === 2
-      ? []
-      : [
-          Finding.fail(
-            "append-only triggers",
-            `of the two of ${table} not every one is there and ENABLE ALWAYS`,
-            "Checkpoints may have been changed since: run `governance verify --checkpoints` with a file from elsewhere, then restore the triggers."
-          )
-        ]
-  )
 
 const tablesQuery = `SELECT c.relname::text, c.relpersistence::text,
     concat_ws(' ', CASE WHEN has_table_privilege(c.oid, 'INSERT') THEN 'INSERT' END,
