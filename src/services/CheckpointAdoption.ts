@@ -124,7 +124,7 @@ export const make = Effect.fnUntraced(function* (
     const latest = yield* store.latest
     const size = latest?.size ?? 0
     const earlier = yield* round.adoptions(own)
-    const { disagreements } = yield* LeafCheck.check(store, audit, reader.databaseLog, size, earlier)
+    const { disagreements } = yield* LeafCheck.check(store, reader.pruned(), reader.databaseLog, size, earlier)
     const adoption: Adoption = {
       origin: own.key.name,
       size,

@@ -7,10 +7,12 @@ import { emptyLog, finish, type LogState, type NoteReader, step } from "../schem
 import { formatVerifierKey, type NoteKey, parseVerifierKey } from "../schema/SignedNote.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { AuditStore } from "./AuditStore.ts"
+import { ChainKeys } from "./ChainKeys.ts"
 import { CheckpointKey, sha256, verifyEd25519 } from "./CheckpointKey.ts"
 import { type CheckpointSink, CheckpointSinks } from "./CheckpointSink.ts"
 import { CheckpointStore } from "./CheckpointStore.ts"
 import * as LeafCheck from "./LeafCheck.ts"
+import * as PrunedRanges from "./PrunedRanges.ts"
 import { type Remembered, RememberedCheckpoint } from "./RememberedCheckpoint.ts"
 
 export interface ExamineOptions {
@@ -24,6 +26,7 @@ export interface ExamineOptions {
 export const make = Effect.gen(function* () {
   const store = yield* CheckpointStore
   const audit = yield* AuditStore
+  const { hash, macFor } = yield* ChainKeys
   const { signing } = yield* CheckpointKey
   const sinks = yield* CheckpointSinks
   const memory = yield* RememberedCheckpoint
@@ -31,6 +34,9 @@ export const make = Effect.gen(function* () {
   const origin = Effect.map(store.deploymentId, originOf)
   /** The key of this process under its log's name, if it has one. */
   const ownKey = Effect.map(origin, (name) => (signing === null ? null : { name, ...signing }))
+
+  /** What retention removed, as the log says it now. */
+  const pruned = () => PrunedRanges.make(audit, { hash, macFor })
 
   const databaseLog: Stream.Stream<LogEntry, StoreError> = Stream.concat(
     Stream.paginate(0, (after: number) =>
@@ -90,7 +96,7 @@ export const make = Effect.gen(function* () {
       )
     const adoptions = [database, ...others].flatMap(({ state }) => state.adoptions)
     const unique = adoptions.filter((one, at) => adoptions.findIndex((other) => same(one, other)) === at)
-    const checked = yield* LeafCheck.check(store, audit, best.log, best.state.frontier.size, unique)
+    const checked = yield* LeafCheck.check(store, pruned(), best.log, best.state.frontier.size, unique)
     return verdictOf({
       origin: name,
       keyKnown: key !== null,
@@ -121,7 +127,7 @@ export const make = Effect.gen(function* () {
     })
   })
 
-  return { store, audit, sinks, memory, origin, ownKey, databaseLog, examine, remember }
+  return { store, audit, sinks, memory, origin, ownKey, databaseLog, pruned, examine, remember }
 })
 
 export type CheckpointReader = Effect.Success<typeof make>

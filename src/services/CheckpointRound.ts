@@ -18,7 +18,7 @@ import { sha256, verifyEd25519 } from "./CheckpointKey.ts"
 import { type CheckpointReader, claimOf } from "./CheckpointReader.ts"
 import type { CheckpointSink } from "./CheckpointSink.ts"
 import type { MovedChain, StoredCheckpoint } from "./CheckpointStore.ts"
-import { isExcused, pruned } from "./LeafCheck.ts"
+import { isExcused } from "./LeafCheck.ts"
 
 /** Why a checkpoint was not made. All but `StoreError` mean that nothing will be signed until somebody acts. */
 export type CheckpointRefusal = StoreError | ConfigurationError | RolledBack | OtherIdentity | CheckpointContradicted
@@ -110,8 +110,8 @@ export const make = (reader: CheckpointReader) => {
   ) {
     if (leaves.length === 0) return
     const excuses = yield* adoptions(own)
-    const gone = yield* pruned(reader.audit)
-    const bad = leaves.filter((leaf) => leaf.seq > (gone.get(leaf.chain) ?? 0) && !isExcused(leaf, leaf.index, excuses))
+    const goneTo = yield* reader.pruned().upTo
+    const bad = leaves.filter((leaf) => leaf.seq > goneTo(leaf.chain) && !isExcused(leaf, leaf.index, excuses))
     const [first] = bad
     if (first !== undefined) {
       return yield* new CheckpointContradicted({

@@ -1,12 +1,11 @@
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import { sameBytes } from "../schema/Chain.ts"
 import type { CheckpointLeaf } from "../schema/Checkpoint.ts"
 import type { Adoption, LogEntry } from "../schema/CheckpointEntry.ts"
 import type { Disagreement } from "../schema/CheckpointVerdict.ts"
-import { operatorChain } from "../schema/Ids.ts"
 import type { StoreError } from "../schema/StoreError.ts"
-import type { AuditStore } from "./AuditStore.ts"
 import type { CheckpointStore, LeafRow } from "./CheckpointStore.ts"
+import type { PrunedRanges } from "./PrunedRanges.ts"
 
 /** Whether a leaf that the rows do not bear out was answered for by somebody who had the checkpoint key. */
 export const isExcused = (
@@ -16,39 +15,29 @@ export const isExcused = (
 ): boolean =>
   adoptions.some(({ lost, size }) => index < size && lost.some((each) => each.chain === chain && seq > each.after))
 
-/** Rows that retention removed from the front of a chain: up to which row the seals in chain `operator` say so. */
-export const pruned = Effect.fnUntraced(function* (audit: AuditStore["Service"]) {
-  const rows = yield* audit.find({ chain: operatorChain, kinds: ["audit.segment_sealed"], limit: 10_000 })
-  const upTo = new Map<string, number>()
-  for (const { canonical } of rows) {
-    const seal = Option.getOrUndefined(decodeSeal(canonical))?.metadata
-    if (seal !== undefined) upTo.set(seal.chain, Math.max(seal.toSeq, upTo.get(seal.chain) ?? 0))
-  }
-  return upTo
-})
-
 /** Holds every leaf of a log, up to `size`, against the rows. Of a chain each leaf that fails is named. */
 export const check = Effect.fnUntraced(function* <E>(
   store: CheckpointStore["Service"],
-  audit: AuditStore["Service"],
+  pruned: PrunedRanges,
   log: Stream.Stream<LogEntry, E>,
   size: number,
   adoptions: ReadonlyArray<Adoption>
 ) {
-  const gone = yield* pruned(audit)
   const disagreements: Array<Disagreement> = []
   const covered = new Map<string, number>()
   let seen = 0
 
   const compare = Effect.fnUntraced(function* (leaves: ReadonlyArray<Numbered>) {
     const rows = yield* store.rowsAt(leaves)
+    // After the rows: what is pruned meanwhile is said there as well.
+    const goneTo = rows.some(({ hash }) => hash === null) ? yield* pruned.upTo : nowhere
     leaves.forEach((leaf, at) => {
       const row = rows[at]
       if (row?.hash != null && sameBytes(row.hash, leaf.hash)) {
         covered.set(leaf.chain, Math.max(leaf.seq, covered.get(leaf.chain) ?? 0))
         return
       }
-      const removed = row?.hash === null && leaf.seq <= (gone.get(leaf.chain) ?? 0)
+      const removed = row?.hash === null && leaf.seq <= goneTo(leaf.chain)
       if (!removed && !isExcused(leaf, leaf.index, adoptions)) disagreements.push(disagreementOf(leaf, row))
     })
   })
@@ -78,6 +67,8 @@ export const check = Effect.fnUntraced(function* <E>(
   }
 })
 
+const nowhere = () => 0
+
 interface Numbered extends CheckpointLeaf {
   readonly index: number
   readonly checkpoint: number
@@ -96,7 +87,3 @@ const disagreementOf = (leaf: Numbered, row: LeafRow | undefined): Disagreement 
 
 const isStoreError = (error: unknown): error is StoreError =>
   typeof error === "object" && error !== null && "_tag" in error && error._tag === "StoreError"
-
-const decodeSeal = Schema.decodeUnknownOption(
-  Schema.fromJsonString(Schema.Struct({ metadata: Schema.Struct({ chain: Schema.String, toSeq: Schema.Int }) }))
-)

@@ -19,6 +19,8 @@ export interface Pruned extends ChainHead {
 export interface PrunedRanges {
   /** The pruned beginning of a chain, if it ends at exactly this row. */
   readonly endingAt: (chain: ChainId, seq: number) => Effect.Effect<Pruned | undefined, StoreError>
+  /** Up to which row each chain is pruned, as of now; 0 where nothing is. */
+  readonly upTo: Effect.Effect<(chain: string) => number, StoreError>
 }
 
 /**
@@ -76,6 +78,7 @@ export const make = (store: AuditStore["Service"], verifier: Verifier): PrunedRa
   }
 
   return {
+    upTo: one.withPermit(Effect.map(readOn, () => (chain: string) => ends.get(chain)?.seq ?? 0)),
     endingAt: (chain, seq) =>
       one.withPermit(
         Effect.suspend(() => {

@@ -1,10 +1,14 @@
+import { randomUUID } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
+import { canonicalize } from "../../src/schema/CanonicalJson.ts"
 import { headOf, seal } from "../../src/schema/Chain.ts"
 import type { ChainHead } from "../../src/schema/Envelope.ts"
-import { operatorChain, SessionId } from "../../src/schema/Ids.ts"
+import { EventId, operatorChain, SessionId } from "../../src/schema/Ids.ts"
+import { prunedKind, sealedKind, segmentOf } from "../../src/schema/Retention.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { ChainKeys } from "../../src/services/ChainKeys.ts"
+import { sha256 } from "../../src/services/CheckpointKey.ts"
 import { makeMemory } from "../../src/services/CheckpointSink.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import * as RememberedCheckpoint from "../../src/services/RememberedCheckpoint.ts"
@@ -277,25 +281,111 @@ describe("a database that went back (A-05, A-06)", () => {
   )
 })
 
+describe("a checkpoint key that was changed", () => {
+  const adopt = Effect.flatMap(Checkpoints, (checkpoints) =>
+    checkpoints.adopt({ by: "ada", reason: "the machine with the old key is gone" })
+  )
+
+  it.live("signs nothing until it is adopted; then it goes on in the same log, which says so (A-06, K-08)", () =>
+    Effect.gen(function* () {
+      const sink = makeMemory("file")
+      const memory = RememberedCheckpoint.makeMemory()
+      yield* inProcess({ sinks: [sink], memory })(covered)
+      const signing = newKey()
+      const here = inProcess({ sinks: [sink], memory, signing })
+      yield* inProcess()(rows("s", 1))
+      assert.strictEqual((yield* here(Effect.flip(make)))._tag, "OtherIdentity")
+      assert.strictEqual(sink.entries.length, 1)
+
+      const { adoption, checkpoint } = yield* here(adopt)
+      assert.deepInclude(adoption, { size: 2, by: "ada", lost: [] })
+      // The session moved on, and the log of operators has the adoption.
+      assert.deepInclude(checkpoint, { size: 4, previous: 2 })
+      const report = yield* here(examined)
+      assert.deepStrictEqual([report.verdict, report.anchoredTo], ["ok", 4], JSON.stringify(report.findings))
+      assert.deepStrictEqual(
+        report.adoptions.map(({ by }) => by),
+        ["ada"]
+      )
+      const operator = yield* here(Effect.flatMap(AuditStore, (audit) => audit.find({ chain: operatorChain })))
+      assert.deepStrictEqual(
+        operator.map(({ kind }) => kind),
+        ["audit.checkpoint_adopted"]
+      )
+      // A program that still has the old key is the stranger now: it signs nothing beside it.
+      yield* inProcess()(rows("s", 1))
+      assert.strictEqual((yield* inProcess({ sinks: [sink], memory })(Effect.flip(make)))._tag, "OtherIdentity")
+      const next = yield* here(make)
+      assert.deepInclude(next, { size: 5, previous: 4 })
+      assert.strictEqual((yield* here(examined)).verdict, "ok")
+    }).pipe(inFresh)
+  )
+
+  it.live("covers what the old one signed: a row rewritten before and after the adoption is named (K-08)", () =>
+    Effect.gen(function* () {
+      const sink = makeMemory("file")
+      yield* inProcess({ sinks: [sink] })(covered)
+      const here = inProcess({ sinks: [sink], signing: newKey() })
+      yield* here(adopt)
+      yield* tamper(
+        "UPDATE governance_audit_events SET hash = decode(repeat('ab', 32), 'hex') WHERE chain = 'session:other' AND seq = 3"
+      )
+      const report = yield* here(examined)
+      assert.strictEqual(report.verdict, "rewritten")
+      assert.deepInclude(report.findings[0], { chain: "session:other", seq: 3, checkpoint: 2 })
+    }).pipe(inFresh)
+  )
+})
+
 describe("rows that retention removed", () => {
-  it.live("are no loss where a seal in the log says so, and a loss where none does", () =>
+  /** What chain `operator` says of the first 12 rows of the session: the seal, and once they are gone the pruning. */
+  const say = (kinds: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const audit = yield* AuditStore
+      const [first, ...rest] = yield* Stream.runCollect(audit.rows(chain("s"), { toSeq: 12 }))
+      const segment = segmentOf([first!, ...rest], sha256)
+      const id = EventId.make(randomUUID())
+      for (const kind of kinds) {
+        const isSeal = kind === sealedKind
+        yield* audit.append({
+          ...draftIn(SessionId.make("s")),
+          ...(isSeal ? { id } : {}),
+          chain: operatorChain,
+          session: null,
+          kind,
+          metadataText: canonicalize(isSeal ? segment : { ...segment, seal: id })
+        })
+      }
+    })
+  const gone = tamper("DELETE FROM governance_audit_events WHERE chain = 'session:s' AND seq <= 12")
+
+  it.live("are no loss where the log says that they were sealed and pruned, and a loss elsewhere (A-29)", () =>
     Effect.gen(function* () {
       yield* inProcess()(covered)
-      yield* inProcess()(
-        Effect.gen(function* () {
-          const audit = yield* AuditStore
-          const sealed = { chain: operatorChain, session: null, kind: "audit.segment_sealed" }
-          const metadataText = '{"chain":"session:s","fromSeq":1,"toSeq":12}'
-          yield* audit.append({ ...draftIn(SessionId.make("s")), ...sealed, metadataText })
-          yield* rows("s", 1)
-          yield* make
-        })
-      )
-      yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:s' AND seq <= 12")
+      yield* inProcess()(say([sealedKind, prunedKind]).pipe(Effect.andThen(rows("s", 1)), Effect.andThen(make)))
+      yield* gone
       assert.strictEqual((yield* inProcess()(examined)).verdict, "ok")
       assert.isNotNull(yield* inProcess()(Effect.andThen(rows("s", 1), make)))
       yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:other' AND seq <= 3")
       assert.strictEqual((yield* inProcess()(examined)).verdict, "missing")
+    }).pipe(inFresh)
+  )
+
+  it.live("are a loss where they were only sealed, for who verifies and for who would sign on (A-29)", () =>
+    Effect.gen(function* () {
+      yield* inProcess()(covered)
+      yield* inProcess()(say([sealedKind]).pipe(Effect.andThen(rows("s", 1)), Effect.andThen(make)))
+      yield* gone
+      const report = yield* inProcess()(examined)
+      assert.deepInclude(report.findings[0], { verdict: "rewritten", chain: "session:s", seq: 12 })
+      const refused = yield* inProcess()(
+        Effect.gen(function* () {
+          yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:s'")
+          yield* rows("s", 1)
+          return yield* Effect.flip(make)
+        })
+      )
+      assert.strictEqual(refused._tag, "CheckpointContradicted")
     }).pipe(inFresh)
   )
 })
