@@ -21,6 +21,7 @@ import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as BundleKeySource from "../services/BundleKeySource.ts"
 import * as Bundles from "../services/Bundles.ts"
+import * as CheckpointAfterRotation from "../services/CheckpointAfterRotation.ts"
 import * as CheckpointKey from "../services/CheckpointKey.ts"
 import * as CheckpointProofs from "../services/CheckpointProofs.ts"
 import * as Checkpoints from "../services/Checkpoints.ts"
@@ -28,7 +29,6 @@ import * as Compliance from "../services/Compliance.ts"
 import * as GateDecisions from "../services/GateDecisions.ts"
 import * as Halts from "../services/Halts.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
-import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Lineages from "../services/Lineages.ts"
 import * as OperatorPolicies from "../services/OperatorPolicies.ts"
 import * as Presence from "../services/Presence.ts"
@@ -79,7 +79,10 @@ const audit = Audit.layer.pipe(Layer.provide([AuditFallback.layerMemory, Subject
 
 const prompts = Prompts.layer.pipe(Layer.provide([PromptStore.layer, StoreTransaction.layer]))
 
-const checkpoints = Checkpoints.layerOnDemand.pipe(Layer.provide([CheckpointStore.layer, CheckpointPlace.layerQuiet]))
+const checkpoints = Checkpoints.layerOnDemand.pipe(
+  Layer.provideMerge(CheckpointStore.layer),
+  Layer.provide(CheckpointPlace.layerQuiet)
+)
 
 /** Reports read what was signed; bundles are signed too. */
 const reports = Compliance.layer.pipe(
@@ -122,7 +125,8 @@ const services = Layer.mergeAll(acts, prompts, checkpoints, bundles).pipe(
   Layer.provide(writingKeys)
 )
 
-const rotation = Layer.merge(KeyRotation.layer, RotationPlace.layer).pipe(
+const rotation = Layer.merge(CheckpointAfterRotation.layer, RotationPlace.layer).pipe(
+  Layer.provide(checkpoints),
   Layer.provide(KeyFollower.layerOnce),
   Layer.provideMerge(log),
   Layer.provide(Layer.mergeAll(StoreTransaction.layer, Signal.layer)),
@@ -130,6 +134,7 @@ const rotation = Layer.merge(KeyRotation.layer, RotationPlace.layer).pipe(
 )
 
 const keeping = Keeping.layer.pipe(
+  Layer.provide(checkpoints),
   Layer.provide(audit),
   Layer.provide(Layer.mergeAll(RetentionStore.layer, SubjectKeyStore.layer, StoreTransaction.layer, Signal.layer)),
   Layer.provide(KeyFollower.layerOnce),

@@ -1,9 +1,9 @@
 import { Effect, Layer } from "effect"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
+import * as CheckpointAfterRotation from "../services/CheckpointAfterRotation.ts"
 import * as Checkpoints from "../services/Checkpoints.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
-import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
 import * as ApprovalNotices from "./ApprovalNotices.ts"
@@ -52,10 +52,11 @@ export const layerStores = Layer.mergeAll(
 
 /** All of governance without a database: for tests, for replay, and for programs that need no proof after a restart. */
 export const layer = (options: Settings.GovernanceOptions = {}) =>
-  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer, Keeping.layer, Reporting.layer).pipe(
+  Layer.mergeAll(ApprovalNotices.layer, CheckpointAfterRotation.layer, Keeping.layer, Reporting.layer).pipe(
+    Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(Governance.layer),
     Layer.provideMerge(Pricing.layerSettings()),
-    Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),
+    Layer.provideMerge(KeyFollower.layer),
     Layer.provideMerge(layerStores),
     Layer.provideMerge(Settings.layer(options))
   )

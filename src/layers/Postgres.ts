@@ -6,10 +6,10 @@ import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
+import * as CheckpointAfterRotation from "../services/CheckpointAfterRotation.ts"
 import * as Checkpoints from "../services/Checkpoints.ts"
 import * as HaltWriter from "../services/HaltWriter.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
-import * as KeyRotation from "../services/KeyRotation.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
 import * as ApprovalNotices from "./ApprovalNotices.ts"
@@ -136,10 +136,11 @@ const privileged = (url: Redacted.Redacted<string>, { pooler, schema }: Governan
   )
 
 const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
-  Layer.mergeAll(ApprovalNotices.layer, Checkpoints.layer, Keeping.layer, Reporting.layer).pipe(
+  Layer.mergeAll(ApprovalNotices.layer, CheckpointAfterRotation.layer, Keeping.layer, Reporting.layer).pipe(
+    Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(Governance.layerWith(layerHaltWriter)),
     Layer.provideMerge(Pricing.layerSettings()),
-    Layer.provideMerge(Layer.provideMerge(KeyRotation.layer, KeyFollower.layer)),
+    Layer.provideMerge(KeyFollower.layer),
     Layer.provideMerge(layerStores),
     Layer.provideMerge(database),
     Layer.provideMerge(Settings.layer(options))

@@ -4,7 +4,7 @@ import type { RetentionRefused } from "../schema/RetentionError.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import type { AgedRows, SealedSegment } from "./RetentionStore.ts"
 
-/** Whether the row of chain `operator` with this number is in a checkpoint that has left the database. Default: nobody asks. */
+/** Whether the row of chain `operator` with this number is in a signed checkpoint, or nobody signs any. Default: nobody asks. */
 export const CheckpointCoverage = Context.Reference<(sealSeq: number) => Effect.Effect<boolean, StoreError>>(
   "effect-governance/services/CheckpointCoverage",
   { defaultValue: () => () => Effect.succeed(true) }

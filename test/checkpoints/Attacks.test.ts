@@ -2,8 +2,6 @@ import { randomUUID } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { canonicalize } from "../../src/schema/CanonicalJson.ts"
-import { headOf, seal } from "../../src/schema/Chain.ts"
-import type { ChainHead } from "../../src/schema/Envelope.ts"
 import { EventId, operatorChain, SessionId } from "../../src/schema/Ids.ts"
 import { prunedKind, sealedKind, segmentOf } from "../../src/schema/Retention.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
@@ -23,6 +21,7 @@ import {
   inProcess,
   make,
   newKey,
+  reseal,
   restore,
   rows,
   tamper,
@@ -30,7 +29,6 @@ import {
 } from "./World.ts"
 
 const inFresh = Effect.provide(freshDatabase, { local: true })
-const hex = (bytes: Uint8Array) => `'\\x${Buffer.from(bytes).toString("hex")}'`
 
 /** Deletes the last `count` rows of a session of 12, as somebody with every right can; the head goes back or stays. */
 const truncate = (count: number, rewind: boolean) =>
@@ -105,28 +103,6 @@ describe("truncation by somebody with every right on the server (A-04, A-20)", (
 })
 
 describe("history that was written anew", () => {
-  /** Seals every row of the session again with the real key, with other content, as a thief of the audit secret would. */
-  const reseal = (fromSeq: number) =>
-    Effect.gen(function* () {
-      const audit = yield* AuditStore
-      const { current } = yield* ChainKeys
-      const old = yield* Stream.runCollect(audit.rows(chain("s")))
-      let head: ChainHead = { seq: 0, hash: null, atMs: 0 }
-      const statements: Array<string> = []
-      for (const row of old) {
-        const draft = { ...row, model: null, inputHash: null, outputHash: null, metadataText: '{"forged":true}' }
-        const next = row.seq < fromSeq ? row : seal(draft, head, current)
-        head = headOf(next)
-        statements.push(
-          `UPDATE governance_audit_events SET canonical = '${next.canonical.replaceAll("'", "''")}', hash = ${hex(next.hash)},
-             prev = ${next.prev === null ? "NULL" : hex(next.prev)}, hmac = ${hex(next.hmac)}
-           WHERE chain = 'session:s' AND seq = ${row.seq}`
-        )
-      }
-      statements.push(`UPDATE governance_audit_chain_heads SET hash = ${hex(head.hash!)} WHERE chain = 'session:s'`)
-      yield* tamper(...statements)
-    })
-
   for (const from of [1, 12]) {
     it.live(
       `from row ${from} on with the stolen audit secret verifies as a chain, and the checkpoint names it (K-08)`,
@@ -134,7 +110,12 @@ describe("history that was written anew", () => {
         Effect.gen(function* () {
           const sink = makeMemory("file")
           yield* inProcess({ sinks: [sink] })(covered)
-          yield* inProcess()(reseal(from))
+          yield* inProcess()(
+            Effect.gen(function* () {
+              const { current } = yield* ChainKeys
+              yield* reseal(yield* AuditStore, "s", from, current)
+            })
+          )
           assert.strictEqual((yield* inProcess()(chains)).verdict, "ok")
           const report = yield* inProcess({ sinks: [sink] })(examined)
           assert.strictEqual(report.verdict, "rewritten")

@@ -1,9 +1,10 @@
 import { generateKeyPairSync } from "node:crypto"
-import { Effect, Layer, Result } from "effect"
+import { Effect, Layer, Result, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import * as AuditStore from "../../src/layers/postgres/AuditStore.ts"
 import * as CheckpointStore from "../../src/layers/postgres/CheckpointStore.ts"
 import * as Database from "../../src/layers/postgres/Database.ts"
+import { genesis, headOf, type RowKeys, seal } from "../../src/schema/Chain.ts"
 import { SessionId, sessionChain } from "../../src/schema/Ids.ts"
 import * as Audit from "../../src/services/Audit.ts"
 import * as AuditFallback from "../../src/services/AuditFallback.ts"
@@ -90,6 +91,32 @@ export const tamper = (...statements: ReadonlyArray<string>) =>
         `ALTER TABLE ${table} ENABLE ALWAYS TRIGGER governance_append_only_truncate`
       ])
   ])
+
+const hex = (bytes: Uint8Array) => `'\\x${Buffer.from(bytes).toString("hex")}'`
+
+/** Seals the rows of a session again from one on, with other content, as a thief of the audit secret would. */
+export const reseal = Effect.fnUntraced(function* (
+  audit: AuditStores.AuditStore["Service"],
+  session: string,
+  fromSeq: number,
+  keys: RowKeys
+) {
+  const old = yield* Stream.runCollect(audit.rows(chain(session)))
+  let head = genesis
+  const statements: Array<string> = []
+  for (const row of old) {
+    const draft = { ...row, model: null, inputHash: null, outputHash: null, metadataText: '{"forged":true}' }
+    const next = row.seq < fromSeq ? row : seal(draft, head, keys)
+    head = headOf(next)
+    statements.push(
+      `UPDATE governance_audit_events SET canonical = '${next.canonical.replaceAll("'", "''")}', hash = ${hex(next.hash)},
+         prev = ${next.prev === null ? "NULL" : hex(next.prev)}, hmac = ${hex(next.hmac)}
+       WHERE chain = '${row.chain}' AND seq = ${row.seq}`
+    )
+  }
+  statements.push(`UPDATE governance_audit_chain_heads SET hash = ${hex(head.hash!)} WHERE chain = '${chain(session)}'`)
+  yield* tamper(...statements)
+})
 
 /** All tables as they are now, and back to that: a dump and its restoration. */
 export const dump = sql([

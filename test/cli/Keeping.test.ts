@@ -49,10 +49,38 @@ describe("governance prune, erase and hold", () => {
           lines.map((line) => JSON.parse(line).seq),
           [1, 2, 3]
         )
+        assert.include(ran.err, "no checkpoint covers: GOVERNANCE_CHECKPOINT_KEY is not set")
         const verified = yield* app("verify", "--session", "s1")
         assert.strictEqual(verified.code, 0, verified.err)
         assert.include(verified.out, "session:s1: rows 1 to 3 were pruned (seal: operator, row 1)")
       })
+    )
+
+    it.effect(
+      "prune signs a checkpoint over its seal where it has a key, and verify is anchored to it (BEY-04, CLI)",
+      () =>
+        Effect.gen(function* () {
+          yield* written("s3")
+          const url = yield* Effect.map(TestDatabase, ({ ownerUrl }) => Redacted.value(ownerUrl))
+          const signing = (...args: ReadonlyArray<string>) =>
+            governance(args, {
+              env: {
+                GOVERNANCE_DATABASE_URL: url,
+                GOVERNANCE_AUDIT_SECRET: secret,
+                GOVERNANCE_CHECKPOINT_KEY: "env://KEY",
+                KEY: "0123456789abcdef".repeat(4)
+              }
+            })
+          assert.strictEqual((yield* signing("checkpoint", "show")).code, 1)
+          const wish = ["prune", "--older-than", "1s", "--chain", "session:s3", "--allow-shorter", "--by", "ann"]
+          const ran = yield* signing(...wish)
+          assert.deepStrictEqual([ran.code, ran.err], [0, ""])
+          assert.include(ran.out, "3 rows pruned under 1 seal")
+          const verified = yield* signing("verify")
+          assert.strictEqual(verified.code, 0, verified.err)
+          assert.include(verified.out, "session:s3: rows 1 to 3 were pruned")
+          assert.match(verified.out, /anchored to checkpoint 2 of .*: covers 3 rows in 1 chain/)
+        })
     )
 
     it.effect("a hold stops prune and erase, is listed, and only the owner lets go (CLI)", () =>

@@ -75,6 +75,23 @@ describe("governance rotate-chain-key", () => {
         }).pipe(inFresh)
     )
 
+    it.effect("ends with a checkpoint that verify is anchored to, where there is a key for it (DEC-21, K-08)", () =>
+      Effect.gen(function* () {
+        const env = {
+          GOVERNANCE_AUDIT_SECRET: newSecret(),
+          NEXT: newSecret(),
+          GOVERNANCE_CHECKPOINT_KEY: "env://KEY",
+          KEY: "0123456789abcdef".repeat(4)
+        }
+        assert.strictEqual((yield* cli(emit, env)).code, 0)
+        assert.strictEqual((yield* cli(["checkpoint", "show"], env)).code, 1)
+        const ran = yield* cli(["rotate-chain-key", "--by", "alice", "--new-secret", "env:NEXT"], env)
+        assert.deepStrictEqual([ran.code, ran.err], [0, ""])
+        const { checkpoints } = JSON.parse((yield* cli(["verify", "--json"], env)).out)
+        assert.deepInclude(checkpoints, { verdict: "ok", anchoredTo: 2, coveredRows: 2 })
+      }).pipe(inFresh)
+    )
+
     it.effect("takes a given secret and refuses what is none: nothing is changed (K-01, L-05, L-09)", () =>
       Effect.gen(function* () {
         const [old, next] = [newSecret(), newSecret()]

@@ -6,6 +6,8 @@ import { examine } from "../../src/layers/postgres/Doctor.ts"
 import { sqlState } from "../../src/layers/postgres/SqlFailure.ts"
 import { ChainId } from "../../src/schema/Ids.ts"
 import { Audit } from "../../src/services/Audit.ts"
+import { CheckpointStore } from "../../src/services/CheckpointStore.ts"
+import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { LegalHolds } from "../../src/services/LegalHolds.ts"
 import { Retention } from "../../src/services/Retention.ts"
 import { RetentionStore } from "../../src/services/RetentionStore.ts"
@@ -127,6 +129,64 @@ describe("a pruned log", () => {
       assert.deepStrictEqual([pruned.length, refused.map(({ problem }) => problem)], [0, ["tampered"]])
       assert.strictEqual(yield* RetentionStore.use((store) => store.unpruned(ChainId.make("session:s1"))), null)
     }).pipe(governance("owner"), inFresh)
+  )
+})
+
+describe("a seal where checkpoints are made", () => {
+  const checkpointKey = "4f8d1e7a".repeat(8)
+  const signing = (key: string) =>
+    Effect.provide(
+      Layer.unwrap(
+        Effect.map(TestDatabase, ({ ownerUrl }) =>
+          Postgres.layer({ databaseUrl: ownerUrl, auditSecret: secret, checkpointKey: key, testMode: true })
+        )
+      ),
+      { local: true }
+    )
+  const examined = Checkpoints.use((checkpoints) => checkpoints.examine())
+
+  it.live(
+    "is in a signed one before its rows go; log and checkpoints then say the same of the range (BEY-04, A-29)",
+    () =>
+      Effect.gen(function* () {
+        yield* log(3)
+        yield* Checkpoints.use(({ make }) => make)
+        const { pruned, waiting } = yield* prune()
+        assert.deepStrictEqual([pruned.map(({ rows }) => rows), waiting], [[3], []])
+        const covering = yield* Checkpoints.use(({ latest }) => latest)
+        const leaves = yield* CheckpointStore.use((store) => store.leaves(0, covering?.size ?? 0))
+        assert.isTrue(leaves.some(({ chain, seq }) => chain === "operator" && seq === 1))
+        assert.deepStrictEqual(yield* breaks, ["ok"])
+        const report = yield* Audit.use((audit) => audit.report({ chain: "session:s1" }))
+        assert.deepStrictEqual(report.chains[0]?.pruned, { toSeq: 3, sealSeq: 1 })
+        assert.deepInclude(yield* examined, { verdict: "ok", findings: [] })
+        // What lies behind the range goes on to be covered, and to be missed.
+        yield* log(2)
+        yield* Checkpoints.use(({ make }) => make)
+        assert.deepInclude(yield* examined, { verdict: "ok", findings: [] })
+        yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:s1' AND seq = 5")
+        assert.strictEqual((yield* examined).verdict, "shorter")
+      }).pipe(signing(checkpointKey), inFresh)
+  )
+
+  it.live("waits, and no row goes, where no checkpoint may be signed; under the same seal they go later (A-29)", () =>
+    Effect.gen(function* () {
+      yield* Effect.andThen(
+        log(3),
+        Checkpoints.use(({ make }) => make)
+      ).pipe(signing(checkpointKey))
+      const waited = yield* prune().pipe(signing("77".repeat(32)))
+      assert.deepStrictEqual([waited.pruned.length, waited.waiting.length, waited.refused.length], [0, 1, 0])
+      assert.deepStrictEqual(
+        yield* run("SELECT count(*)::int AS n FROM governance_audit_events WHERE session = 's1'").pipe(as("owner")),
+        [{ n: 3 }]
+      )
+      const went = yield* prune().pipe(signing(checkpointKey))
+      assert.deepStrictEqual(
+        went.pruned.map(({ seal }) => seal),
+        waited.waiting.map(({ seal }) => seal)
+      )
+    }).pipe(inFresh)
   )
 })
 

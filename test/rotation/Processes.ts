@@ -8,6 +8,7 @@ import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { ChainKeyStore } from "../../src/services/ChainKeyStore.ts"
 import { ChainKeys } from "../../src/services/ChainKeys.ts"
+import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { KeyFollower } from "../../src/services/KeyFollower.ts"
 import { KeyRotation, type Rotation } from "../../src/services/KeyRotation.ts"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
@@ -28,13 +29,22 @@ export const processWith = Effect.fnUntraced(function* (auditSecret: string, opt
 export const operatorWith = (auditSecret: string, options: GovernanceOptions = {}) =>
   Effect.flatMap(TestDatabase, ({ ownerUrl }) => processWith(auditSecret, { databaseUrl: ownerUrl, ...options }))
 
-type Services = Audit | AuditStore | ChainKeyStore | ChainKeys | KeyFollower | KeyRotation | StoreTransaction
+type Services =
+  | Audit
+  | AuditStore
+  | ChainKeyStore
+  | ChainKeys
+  | Checkpoints
+  | KeyFollower
+  | KeyRotation
+  | StoreTransaction
 
 export const servicesOf = (services: Context.Context<Services>) => ({
   audit: Context.get(services, Audit),
   log: Context.get(services, AuditStore),
   registry: Context.get(services, ChainKeyStore),
   keys: Context.get(services, ChainKeys),
+  checkpoints: Context.get(services, Checkpoints),
   follower: Context.get(services, KeyFollower),
   rotation: Context.get(services, KeyRotation),
   transaction: Context.get(services, StoreTransaction)
