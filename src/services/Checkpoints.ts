@@ -4,13 +4,14 @@ import type { OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
 import type { CheckpointReport } from "../schema/CheckpointVerdict.ts"
 import type { InvalidInput } from "../schema/InvalidInput.ts"
 import type { NoteKey } from "../schema/SignedNote.ts"
-import type { StoreError } from "../schema/StoreError.ts"
+import { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
 import * as CheckpointAdoption from "./CheckpointAdoption.ts"
 import { CheckpointKey } from "./CheckpointKey.ts"
 import * as CheckpointReader from "./CheckpointReader.ts"
 import * as CheckpointRound from "./CheckpointRound.ts"
 import type { StoredCheckpoint } from "./CheckpointStore.ts"
+import { within } from "./Deadline.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import { Settings } from "./Settings.ts"
 
@@ -61,7 +62,8 @@ export const layerOnDemand = Layer.effect(Checkpoints, Effect.map(parts, of)).pi
 
 /**
  * A scoped fiber makes one every `checkpointInterval` or after 1000 events of this process, whichever is first, and never two
- * within a second. Several processes share the work: who finds a fresh one waits for the next turn.
+ * within a second. Several processes share the work: who finds a fresh one waits for the next turn. At the end one more, so that
+ * a short program is covered to its last row; that waits 2 s at most.
  */
 export const layer = Layer.effect(
   Checkpoints,
@@ -69,11 +71,22 @@ export const layer = Layer.effect(
     const all = yield* parts
     const { signing } = yield* CheckpointKey
     const settings = yield* Settings
-    if (signing !== null && settings.enableAudit)
-      yield* Effect.forkScoped(keepMaking(all, Duration.toMillis(settings.checkpointInterval)))
+    if (signing !== null && settings.enableAudit) {
+      const intervalMs = Duration.toMillis(settings.checkpointInterval)
+      // Before the fiber, so that it runs once that has ended.
+      yield* Effect.addFinalizer(() => makeLast(all, intervalMs))
+      yield* Effect.forkScoped(keepMaking(all, intervalMs))
+    }
     return of(all)
   })
 ).pipe(Layer.provide(PooledRandom.layer))
+
+const makeLast = ({ round }: Effect.Success<typeof parts>, intervalMs: number) =>
+  within(round.run({ anew: false, withinMs: recentMs(intervalMs) }), lastBound, () =>
+    StoreError.because({ store: "CheckpointStore", operation: "commit", problem: "deadline" }, undefined)
+  ).pipe(
+    Effect.catch((error) => Effect.logWarning(`No last checkpoint was made: ${error.message}. ${error.recoveryHint}`))
+  )
 
 const keepMaking = Effect.fnUntraced(function* ({ reader, round }: Effect.Success<typeof parts>, intervalMs: number) {
   const audit = yield* Audit
@@ -84,7 +97,7 @@ const keepMaking = Effect.fnUntraced(function* ({ reader, round }: Effect.Succes
   const once = Effect.gen(function* () {
     const nowMs = yield* Clock.currentTimeMillis
     const compare = nowMs - comparedMs >= compareEveryMs
-    yield* round.run({ anew: false, withinMs: compare ? null : Math.max(10 * intervalMs, 600_000) })
+    yield* round.run({ anew: false, withinMs: compare ? null : recentMs(intervalMs) })
     if (compare) comparedMs = nowMs
     if (said !== "") yield* Effect.logInfo("checkpoints.resumed")
     said = ""
@@ -114,6 +127,8 @@ const keepMaking = Effect.fnUntraced(function* ({ reader, round }: Effect.Succes
   }
 })
 
+const recentMs = (intervalMs: number) => Math.max(10 * intervalMs, 600_000)
+const lastBound = Duration.seconds(2)
 const leastMs = 1_000
 const eventsBetween = 1_000
 /** A late commit may hide from what looks at recently moved chains only; comparing all heads now and then finds it. */

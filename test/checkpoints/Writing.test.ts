@@ -1,14 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Redacted, Result } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Redacted, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/layers/Memory.ts"
+import * as MemoryAuditStore from "../../src/layers/memory/AuditStore.ts"
+import * as MemoryCheckpointStore from "../../src/layers/memory/CheckpointStore.ts"
 import { checkpointText, leafHashOf, originOf, parseCheckpoint, signCheckpoint } from "../../src/schema/Checkpoint.ts"
 import { appendLeaves, emptyFrontier, rootOfFrontier } from "../../src/schema/Merkle.ts"
-import { Audit } from "../../src/services/Audit.ts"
-import { sha256 } from "../../src/services/CheckpointKey.ts"
+import { Audit, layerWith as layerAudit } from "../../src/services/Audit.ts"
+import * as AuditFallback from "../../src/services/AuditFallback.ts"
+import * as ChainKeys from "../../src/services/ChainKeys.ts"
+import { layerOf as layerOfKey, sha256 } from "../../src/services/CheckpointKey.ts"
 import { CheckpointSinks, makeMemory } from "../../src/services/CheckpointSink.ts"
 import { CheckpointStore } from "../../src/services/CheckpointStore.ts"
-import { Checkpoints } from "../../src/services/Checkpoints.ts"
+import { Checkpoints, layer as layerCheckpoints } from "../../src/services/Checkpoints.ts"
+import * as RememberedCheckpoint from "../../src/services/RememberedCheckpoint.ts"
+import * as Settings from "../../src/services/Settings.ts"
 import { freshDatabase } from "../support/database.ts"
 import { examined, inProcess, key, make, processOn, rows } from "./World.ts"
 
@@ -52,6 +58,55 @@ describe("The fiber that makes checkpoints", () => {
       yield* TestClock.adjust("1 millis")
       assert.strictEqual((yield* latest)?.size, 1)
     }).pipe(Effect.provide(running()))
+  )
+
+  it.effect("makes a last one at the end, so that a short program is covered to its last row (BEY-04)", () =>
+    Effect.gen(function* () {
+      const sink = makeMemory()
+      yield* Effect.provide(
+        Effect.gen(function* () {
+          yield* log("s1")
+          yield* TestClock.adjust("61 seconds")
+          yield* log("s1")
+        }),
+        running(sink),
+        { local: true }
+      )
+      const leaves = sink.entries.map((entry) => (entry._tag === "Checkpoint" ? entry.leaves : []))
+      assert.deepStrictEqual(
+        leaves.map((each) => each.map(({ chain, seq }) => [chain, seq])),
+        [[["session:s1", 1]], [["session:s1", 2]]]
+      )
+      const idle = makeMemory()
+      yield* Effect.provide(Effect.andThen(log("s1"), TestClock.adjust("61 seconds")), running(idle), { local: true })
+      assert.strictEqual(idle.entries.length, 1)
+    })
+  )
+
+  it.effect("ends 2 s after it was told to where the database does not answer any more (H-12)", () =>
+    Effect.gen(function* () {
+      const silent = Layer.effect(
+        CheckpointStore,
+        Effect.map(CheckpointStore, (store) => CheckpointStore.of({ ...store, latest: Effect.never }))
+      ).pipe(Layer.provide(Layer.provide(MemoryCheckpointStore.layer, MemoryAuditStore.layer)))
+      const scope = yield* Scope.make()
+      yield* Layer.buildWithScope(
+        layerCheckpoints.pipe(
+          Layer.provide(Settings.layer({ checkpointKey: seed })),
+          Layer.provide([layerAudit(), silent, layerOfKey(key), Layer.succeed(CheckpointSinks, [])]),
+          Layer.provide(Layer.succeed(RememberedCheckpoint.RememberedCheckpoint, RememberedCheckpoint.makeMemory())),
+          Layer.provide(Layer.merge(MemoryAuditStore.layer, AuditFallback.layerMemory)),
+          Layer.provide(ChainKeys.layerTest)
+        ),
+        scope
+      )
+      yield* TestClock.adjust("1 second")
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("1999 millis")
+      assert.isUndefined(closing.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(closing)))
+    })
   )
 
   it.effect("is not there without a key, and asking for a checkpoint says what is missing", () =>
