@@ -55,8 +55,9 @@ const compareEveryMs = 10 * 60_000
 const pageSize = 1_000
 const headPage = 1_000
 
+// Rows may have been pruned right behind the cursor, so the page ends by its length and not by a seq.
 const rowsAfter = (store: AuditStore["Service"], chain: ChainId, seq: number) =>
-  store.rows(chain, { fromSeq: seq + 1, toSeq: seq + pageSize })
+  Stream.take(store.rows(chain, { fromSeq: seq + 1 }), pageSize)
 
 const allHeads = Effect.fnUntraced(function* (store: AuditStore["Service"]) {
   const heads: Array<ChainPosition> = []

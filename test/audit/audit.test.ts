@@ -495,6 +495,30 @@ describe("Audit.tail", () => {
     }).pipe(Effect.provide(rig()))
   )
 
+  it.effect("goes on behind rows that were pruned before it came to them, however many (A-23, A-29)", () =>
+    Effect.gen(function* () {
+      const audit = yield* Audit
+      yield* logTen
+      let prunedTo = 0
+      const seen: Array<number> = []
+      const reading = Effect.gen(function* () {
+        const tail = yield* Effect.map(Audit, (_) => _.tail)
+        yield* tail().pipe(
+          Stream.runForEach((record) => Effect.sync(() => void seen.push(record.seq))),
+          Effect.forkScoped({ startImmediately: true })
+        )
+        for (let n = 0; n < 1_300; n++) yield* audit.log(event)
+        prunedTo = 1_200
+        yield* TestClock.adjust("2 seconds")
+      })
+      yield* reading.pipe(readingTampered({ row: (row) => (row.seq > prunedTo ? row : null) }))
+      assert.deepStrictEqual(
+        seen,
+        Array.from({ length: 110 }, (_, n) => 1_201 + n)
+      )
+    }).pipe(Effect.scoped, Effect.provide(rig()))
+  )
+
   it.effect("finds by comparing heads what a late commit hid from it (A-23)", () =>
     Effect.gen(function* () {
       const audit = yield* Audit
