@@ -4,13 +4,16 @@ import { escape, type SealMark } from "./Escape.ts"
 import { ActionHash } from "./GateRequest.ts"
 import type { AgentId } from "./Ids.ts"
 import { InvalidInput } from "./InvalidInput.ts"
-import { snapshotMarked } from "./Json.ts"
+import { type MarkedJson, snapshotMarked } from "./Json.ts"
 import { domainLabels } from "./Subkeys.ts"
 
 /** Arguments in two canonical forms: `stored` is kept and shown, `bound` is hashed. They differ only where a value is marked. */
 export interface ActionPayload {
+  /** Without the marked values: they are sealed when there is a request to seal them for. */
   readonly stored: string | null
   readonly bound: string | null
+  /** The snapshot, where anything in it is marked. */
+  readonly marked: MarkedJson | null
 }
 
 /**
@@ -19,9 +22,12 @@ export interface ActionPayload {
  */
 export const payloadOf = (value: unknown, bind: SealMark): Result.Result<ActionPayload, InvalidInput> =>
   value === undefined
-    ? Result.succeed({ stored: null, bound: null })
+    ? Result.succeed({ stored: null, bound: null, marked: null })
     : Result.mapBoth(snapshotMarked(value), {
-        onSuccess: (json) => ({ stored: canonicalize(escape(json)), bound: canonicalize(escape(json, bind)) }),
+        onSuccess: (json) => {
+          const [stored, bound] = [canonicalize(escape(json)), canonicalize(escape(json, bind))]
+          return { stored, bound, marked: stored === bound ? null : json }
+        },
         onFailure: (error) => new InvalidInput({ field: "payload", problem: error.message })
       })
 

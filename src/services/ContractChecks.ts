@@ -21,7 +21,7 @@ import { within } from "./Deadline.ts"
 export type CustomCheck = (call: CheckedCall) => Effect.Effect<boolean, unknown>
 
 /** Whether a person has approved, or will be asked about, exactly this call. A question: it uses no approval up. */
-export type Approved = (plan: CallPlan, options: CallOptions) => Effect.Effect<boolean, InvalidInput | StoreError>
+export type Approved = (plan: CallPlan, options: CallOptions) => Effect.Effect<boolean, ConditionError>
 
 /** A call as its contracts are asked about it. */
 export interface Judged {

@@ -14,10 +14,12 @@ import { ChainKeys } from "./ChainKeys.ts"
 import { ContractBook } from "./ContractBook.ts"
 import type { Approved, CustomCheck } from "./ContractChecks.ts"
 import { violationRow } from "./ContractRoom.ts"
+import { Gates } from "./Gates.ts"
 import { Halts } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
 import { Settings } from "./Settings.ts"
 import { standing } from "./Standing.ts"
+import { SubjectKeys } from "./SubjectKeys.ts"
 
 export type { CustomCheck } from "./ContractChecks.ts"
 
@@ -71,13 +73,21 @@ export const make = Effect.gen(function* () {
   const halts = yield* Halts
   const lineages = yield* Lineages
   const settings = yield* Settings
+  const gates = yield* Gates
+  const subjects = yield* SubjectKeys
   const { hash } = yield* ChainKeys
   const hashHex = (text: string) => Hex.encode(hash(text))
   const stand = standing(lineages, halts)
 
+  /** A question about exactly this call (DEC-09): without an input there is none. Nobody approves anything while gates are off. */
+  const approvedFor: Approved = (plan, options) =>
+    options.input === undefined
+      ? Effect.succeed(false)
+      : Effect.catchTag(gates.approvedFor(plan, options), "ModuleDisabledError", () => Effect.succeed(false))
+
   const check = Effect.fnUntraced(function* (phase: "pre" | "post", call: ContractCall, result: unknown) {
     const { eventId, ...options } = call
-    const plan = yield* Effect.fromResult(planOf(options, hashHex))
+    const plan = yield* Effect.fromResult(planOf(options, hashHex, yield* subjects.hashing(options.input)))
     const attempt = eventId === undefined ? null : yield* decodeEventId(eventId)
     const { path, trouble } = yield* stand(plan.agentId, "contracts.check")
     // The store did not place the agent: the contracts above it are not known, and nobody gets around them.
@@ -86,7 +96,7 @@ export const make = Effect.gen(function* () {
     if (contracts.length === 0) return
     const judged = book[phase](contracts, {
       ...{ plan, options, path, attempt, result, deadline: settings.enforcementDeadline },
-      approved: call.input === undefined ? () => Effect.succeed(false) : approvedFor,
+      approved: approvedFor,
       resultHash: hashOfResult(result, hashHex)
     })
     yield* Effect.tapErrorTag(judged, "ContractViolation", (violation) =>
@@ -146,12 +156,6 @@ export const layerOff = Layer.effect(
 )
 
 const disabled = Effect.fail(new ModuleDisabledError({ module: "contracts" }))
-
-/**
- * Whether a person has granted exactly this call and the grant is not used up (DEC-09). No gate keeps approvals so far, so
- * nothing is approved; `Gates.approvedFor` goes here.
- */
-const approvedFor: Approved = () => Effect.succeed(false)
 
 const decodeEventId = (value: string) =>
   Effect.mapError(

@@ -72,7 +72,7 @@ const objection = (
   if (decision === "granted" && own) return "own_agent"
   // Whoever operates an agent may always stop it.
   if (!isReviewer(demand, by) && !(decision === "denied" && own)) return "not_a_reviewer"
-  if (edited !== null && gate.payload !== null && sealedInside.test(gate.payload)) return "not_editable"
+  if (edited !== null && (edited.marked !== null || sealedInside.test(gate.payload ?? ""))) return "not_editable"
   return undefined
 }
 

@@ -139,7 +139,8 @@ export const make = Effect.gen(function* () {
     const by = yield* person(act.by)
     const reason = normaliseReason(String(act.reason ?? ""))
     const reviewer = typeof act.claimedBy === "string" ? yield* person(act.claimedBy) : act.claimedBy
-    const edited = act.arguments === undefined ? null : yield* Effect.fromResult(payloadOf(act.arguments, keys.bind))
+    const edited =
+      act.arguments === undefined ? null : yield* Effect.fromResult(payloadOf(act.arguments, keys.binding()))
     const { deployment, token } = yield* genuine(text, by)
     for (let turn = 0; ; turn++) {
       const found = yield* view(token, by, text)

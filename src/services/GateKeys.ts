@@ -26,10 +26,14 @@ export const make = Effect.map(ChainKeys, (keys) => {
     hashHex,
     actionHash: (kind: string, agentId: AgentId, bound: string | null): ActionHash =>
       actionHash(hashHex, kind, agentId, bound),
-    /** What stands for a marked value in the hash of an action: nobody without the key can confirm a guess. */
-    bind: ((marked) => ({
-      $bound: Hex.encode(keys.macOf("marked-argument")(canonicalize(escape(Marked.reveal(marked)))))
-    })) satisfies SealMark,
+    /**
+     * What stands for a marked value in the hash of an action: nobody without the key can confirm a guess. Under the key of
+     * now: what is compared later MUST be bound by the same.
+     */
+    binding: (): SealMark => {
+      const mac = keys.macOf("marked-argument")
+      return (marked) => ({ $bound: Hex.encode(mac(canonicalize(escape(Marked.reveal(marked))))) })
+    },
     /** The token of a request, made of its row; undefined without the key that it was made with. */
     tokenOf: (gate: Gate, deployment: string): string | undefined => {
       const mac = keys.macWith(gate.keyId, tokenPurpose)

@@ -1,8 +1,10 @@
 import { Context, Duration, Effect, Latch, Layer, Option, Random, Result, Stream } from "effect"
 import type { ActionPayload } from "../schema/ActionHash.ts"
+import { canonicalize } from "../schema/CanonicalJson.ts"
+import { escape } from "../schema/Escape.ts"
 import { demandOf } from "../schema/GateDemand.ts"
 import { eventOfGate, type Gate, GateRequestId, type GateState } from "../schema/GateRequest.ts"
-import type { AgentId, SessionId } from "../schema/Ids.ts"
+import { type AgentId, EventId, type SessionId } from "../schema/Ids.ts"
 import { isoOf } from "../schema/Instant.ts"
 import type { AgentHaltedError, Lineage } from "../schema/Presence.ts"
 import { StoreError } from "../schema/StoreError.ts"
@@ -16,6 +18,7 @@ import { Policies } from "./Policies.ts"
 import { Settings } from "./Settings.ts"
 import { Signal } from "./Signal.ts"
 import { StoreTransaction } from "./StoreTransaction.ts"
+import { SubjectKeys } from "./SubjectKeys.ts"
 
 /** An action that a person is to decide about. */
 export interface Wish {
@@ -47,6 +50,8 @@ export class GateRequests extends Context.Service<
     readonly judge: (view: GateView) => Effect.Effect<Standing, StoreError>
     /** Ends a request by time, or early with `withdrawn`, with its audit row. */
     readonly end: (gate: Gate, why: "expired" | "withdrawn") => Effect.Effect<void, StoreError>
+    /** Ends what nobody has decided in its time, at most 1000 of them. Returns how many. */
+    readonly endOverdue: Effect.Effect<number, StoreError>
     readonly tokenOf: (gate: Gate) => Effect.Effect<string | undefined, StoreError>
     readonly keys: GateKeys.GateKeys
   }
@@ -60,6 +65,7 @@ export const make = Effect.gen(function* () {
   const policies = yield* Policies
   const halts = yield* Halts
   const settings = yield* Settings
+  const subjects = yield* SubjectKeys
   const keys = yield* GateKeys.make
   const services = yield* Effect.scope
   const actBound = Duration.times(settings.enforcementDeadline, 5)
@@ -85,7 +91,13 @@ export const make = Effect.gen(function* () {
     return keys.hashHex(`${callKey === undefined ? `session\n${sessionId ?? ""}` : `call\n${callKey}`}\n${action}`)
   }
 
-  const ask = Effect.fnUntraced(function* (wish: Wish) {
+  /** The arguments as they are kept: what is marked is sealed for this request alone (BEY-12). */
+  const sealedFor = (requestId: GateRequestId, { marked, stored }: ActionPayload) =>
+    marked === null
+      ? Effect.succeed(stored)
+      : Effect.map(subjects.sealFor(EventId.make(requestId), marked), (seal) => canonicalize(escape(marked, seal)))
+
+  const open = Effect.fnUntraced(function* (wish: Wish) {
     const { agentId, kind, lineage, payload, sessionId } = wish
     // Who may decide is read from the store when it comes to that: it MUST be there.
     yield* policies.stored(lineage.path)
@@ -93,28 +105,27 @@ export const make = Effect.gen(function* () {
       lineage.path.flatMap((agent) => policies.get(agent, "gate")?.policy ?? []),
       kind
     )
-    const actionHash = keys.actionHash(kind, agentId, payload.bound)
+    const requestId = GateRequestId.make(crypto.randomUUID())
     const opening = {
-      requestId: GateRequestId.make(crypto.randomUUID()),
-      ...{ root: lineage.root, agentId, sessionId, kind, actionHash, payload: payload.stored },
+      ...{ requestId, root: lineage.root, agentId, sessionId, kind, maxPending },
+      actionHash: keys.actionHash(kind, agentId, payload.bound),
+      payload: yield* sealedFor(requestId, payload),
       keyId: keys.currentKey(),
       quorum: demand.quorum,
       expiresAfterMs: demand.expiresAfterSeconds * 1000,
-      matchKey: matchKeyOf(wish),
-      maxPending
+      matchKey: matchKeyOf(wish)
     }
-    const opened = yield* within(
-      transaction.run(
-        Effect.tap(store.open(opening), (result) =>
-          result._tag === "Opened" ? record(result.gate, "requested", { approvals: demand.quorum }) : Effect.void
-        )
-      ),
-      actBound,
-      late("open")
+    return yield* transaction.run(
+      Effect.tap(store.open(opening), (result) =>
+        result._tag === "Opened" ? record(result.gate, "requested", { approvals: demand.quorum }) : Effect.void
+      )
     )
-    if (opened._tag === "Opened") yield* signal.publish("gates", opened.gate.requestId)
-    return opened
   })
+
+  const ask = (wish: Wish) =>
+    Effect.tap(asked("open", open(wish)), (opened) =>
+      opened._tag === "Opened" ? signal.publish("gates", opened.gate.requestId) : Effect.void
+    )
 
   const record = (gate: Gate, role: "requested" | "expired", facts: Record<string, unknown>) =>
     audit
@@ -169,6 +180,17 @@ export const make = Effect.gen(function* () {
     return Effect.andThen(listening, Effect.raceFirst(polled, halted))
   }
 
+  const end: GateRequests["Service"]["end"] = (gate, why) =>
+    within(
+      transaction.run(
+        Effect.tap(store.expire(gate.root, gate.requestId, why === "withdrawn"), (ended) =>
+          ended ? record(gate, "expired", { why }) : Effect.void
+        )
+      ),
+      actBound,
+      late("expire")
+    ).pipe(Effect.asVoid)
+
   return GateRequests.of({
     ask,
     matchKeyOf,
@@ -179,16 +201,15 @@ export const make = Effect.gen(function* () {
       if (Result.isFailure(demand)) return yield* demand.failure
       return standingOf(keys, yield* asked("deploymentId", store.deploymentId), view, demand.success)
     }),
-    end: (gate, why) =>
-      within(
-        transaction.run(
-          Effect.tap(store.expire(gate.root, gate.requestId, why === "withdrawn"), (ended) =>
-            ended ? record(gate, "expired", { why }) : Effect.void
-          )
-        ),
-        actBound,
-        late("expire")
-      ).pipe(Effect.asVoid),
+    end,
+    endOverdue: Effect.flatMap(
+      Effect.suspend(() => within(store.overdue(1000), actBound, late("overdue"))),
+      (gates) =>
+        Effect.as(
+          Effect.forEach(gates, (gate) => end(gate, "expired"), { discard: true }),
+          gates.length
+        )
+    ),
     tokenOf: (gate) =>
       Effect.map(asked("deploymentId", store.deploymentId), (deployment) => keys.tokenOf(gate, deployment)),
     keys

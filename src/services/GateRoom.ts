@@ -1,7 +1,9 @@
 import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
-import { payloadOf } from "../schema/ActionHash.ts"
+import { type ActionPayload, payloadOf } from "../schema/ActionHash.ts"
 import type { UsedApproval } from "../schema/Call.ts"
 import type { ApprovalOptions, CallOptions, CallPlan } from "../schema/CallPlan.ts"
+import { canonicalize } from "../schema/CanonicalJson.ts"
+import { escape, type SealMark } from "../schema/Escape.ts"
 import { ApprovalDenied, ApprovalPending, ApprovalTimeout } from "../schema/Gate.ts"
 import { asksFor } from "../schema/GateDemand.ts"
 import { eventOfGate, type Gate, GateRequestId } from "../schema/GateRequest.ts"
@@ -9,6 +11,7 @@ import type { TicketId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import type { Lineage } from "../schema/Presence.ts"
 import type { Refusal } from "../schema/Refusal.ts"
+import type { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
 import { Cost } from "./Cost.ts"
 import { questionOf } from "./CostQuestion.ts"
@@ -16,6 +19,7 @@ import { GateRequests } from "./GateRequests.ts"
 import type { GateView } from "./GateStore.ts"
 import { Policies } from "./Policies.ts"
 import { Settings } from "./Settings.ts"
+import { SubjectKeys } from "./SubjectKeys.ts"
 
 /** Room 5: a person between an agent and its act. The caller waits here and holds nothing. */
 export class GateRoom extends Context.Service<
@@ -27,6 +31,8 @@ export class GateRoom extends Context.Service<
     readonly pass: (plan: CallPlan, options: CallOptions, lineage: Lineage) => Effect.Effect<UsedApproval, Refusal>
     /** Writes the row that says which call used the approval; admission has committed that already. */
     readonly used: (plan: CallPlan, ticket: TicketId, approval: UsedApproval) => Effect.Effect<void>
+    /** Ends, with its row, what nobody has decided in its time, whether anybody waits for it or not. Returns how many. */
+    readonly endOverdue: Effect.Effect<number, StoreError>
   }
 >()("effect-governance/services/GateRoom") {}
 
@@ -46,16 +52,22 @@ export const make = Effect.gen(function* () {
   const cost = yield* Cost
   const audit = yield* Audit
   const settings = yield* Settings
+  const subjects = yield* SubjectKeys
   const { keys } = requests
 
-  /** The hash of what would run now, read from the caller's own value: it may have changed since the plan was made (T-06). */
-  const actionOf = Effect.fnUntraced(function* ({ agentId, inputHash, target }: CallPlan, { input }: CallOptions) {
-    const payload = yield* Effect.fromResult(payloadOf(input, keys.bind))
-    const now = payload.stored === null ? null : keys.hashHex(payload.stored)
-    if (now !== inputHash) {
-      return yield* new InvalidInput({ field: "input", problem: "changed while it was read: pass a value that stays" })
-    }
-    return { payload, hash: keys.actionHash(target.name, agentId, payload.bound) }
+  const changed = new InvalidInput({ field: "input", problem: "changed while it was read: pass a value that stays" })
+
+  /** What would run now, read from the caller's own value: it may have changed since the plan was made (T-06). */
+  const actionOf = ({ agentId, target }: CallPlan, { input }: CallOptions, bind: SealMark) =>
+    Effect.map(Effect.fromResult(payloadOf(input, bind)), (payload) => ({
+      payload,
+      hash: keys.actionHash(target.name, agentId, payload.bound)
+    }))
+
+  /** Fails where the plan, which the log and the other rooms know, was made of something else. */
+  const isPlanned = Effect.fnUntraced(function* ({ inputHash }: CallPlan, { marked, stored }: ActionPayload) {
+    const text = marked === null ? stored : canonicalize(escape(marked, yield* subjects.hashing(marked)))
+    if ((text === null ? null : keys.hashHex(text)) !== inputHash) return yield* changed
   })
 
   /** A person is not asked for what the budget refuses anyway. */
@@ -97,7 +109,9 @@ export const make = Effect.gen(function* () {
     const { callKey } = options
     const denied = (problem: ApprovalDenied["problem"], requestId: GateRequestId | null) =>
       new ApprovalDenied({ agentId, tool: target.name, requestId, problem })
-    const action = yield* actionOf(plan, options)
+    const bind = keys.binding()
+    const action = yield* actionOf(plan, options, bind)
+    yield* isPlanned(plan, action.payload)
     const gate = yield* Effect.gen(function* () {
       const named = options.approval?.request
       if (named !== undefined) return yield* namedRequest(named, plan)
@@ -119,7 +133,8 @@ export const make = Effect.gen(function* () {
       yield* Effect.ignore(requests.end(view.gate, "withdrawn"))
       return yield* denied("withdrawn", gate.requestId)
     }
-    const { hash } = yield* actionOf(plan, options)
+    const { hash } = yield* actionOf(plan, options, bind)
+    if (hash !== action.hash) return yield* changed
     if (standing.approval.actionHash === hash) return standing.approval
     return yield* denied(
       standing.editedPayload !== null && view.gate.actionHash === hash ? "edited" : "mismatch",
@@ -153,6 +168,7 @@ export const make = Effect.gen(function* () {
   return GateRoom.of({
     isNeeded: isNeededBy(policies),
     pass,
+    endOverdue: requests.endOverdue,
     used: ({ agentId, sessionId, target }, ticket, { actionHash, requestId }) =>
       audit.note({
         kind: "approval.consumed",
@@ -174,7 +190,8 @@ export const layerOff = Layer.effect(
     GateRoom.of({
       isNeeded: isNeededBy(policies),
       pass: ({ agentId, target }) => Effect.fail(new ApprovalPending({ agentId, tool: target.name, requestId: null })),
-      used: () => Effect.void
+      used: () => Effect.void,
+      endOverdue: Effect.succeed(0)
     })
   )
 )

@@ -55,11 +55,11 @@ export class Gates extends Context.Service<
     readonly hasGrantedApproval: (
       agentId: string
     ) => Effect.Effect<boolean, InvalidInput | StoreError | ModuleDisabledError>
-    /** Whether exactly this call has an unused grant that still holds (DEC-09). */
+    /** Whether exactly this call has an unused grant that still holds (DEC-09). Fails for a halted agent. */
     readonly approvedFor: (
       plan: CallPlan,
       options: CallOptions
-    ) => Effect.Effect<boolean, InvalidInput | StoreError | ModuleDisabledError>
+    ) => Effect.Effect<boolean, AgentHaltedError | InvalidInput | StoreError | ModuleDisabledError>
     /** What the reviewer put in place of the agent's arguments, as canonical text; none unless granted so and still good. */
     readonly editedArguments: (
       requestId: string
@@ -100,7 +100,7 @@ export const make = Effect.gen(function* () {
     const kind = yield* decodeArgument(Identifier(512), "kind", name)
     const sessionId =
       options.sessionId === undefined ? null : yield* decodeArgument(SessionId, "sessionId", options.sessionId)
-    const payload = yield* Effect.fromResult(payloadOf(value, keys.bind))
+    const payload = yield* Effect.fromResult(payloadOf(value, keys.binding()))
     return yield* Effect.gen(function* () {
       yield* stand(agentId, "gates.request")
       const lineage = yield* lineages.of(agentId)
@@ -119,7 +119,8 @@ export const make = Effect.gen(function* () {
     if (view === null) return yield* new InvalidInput({ field: "requestId", problem: "is no request that was stored" })
     const { agentId, kind } = view.gate
     const facts = { agentId, tool: kind, requestId }
-    const { path } = yield* lineages.of(agentId)
+    const { path, trouble } = yield* stand(agentId, "gates.waitFor")
+    if (trouble !== null) return yield* trouble
     const decided = requests.decided(requestId, { agentId, path })
     const state =
       timeout === undefined
@@ -141,7 +142,8 @@ export const make = Effect.gen(function* () {
 
   const approvedFor = Effect.fn("Gates.approvedFor")(function* (plan: CallPlan, options: CallOptions) {
     const { agentId, sessionId, target } = plan
-    const payload = yield* Effect.fromResult(payloadOf(options.input, keys.bind))
+    const payload = yield* Effect.fromResult(payloadOf(options.input, keys.binding()))
+    yield* stand(agentId, "gates.approvedFor")
     const lineage = lineages.known(agentId)
     const action = keys.actionHash(target.name, agentId, payload.bound)
     const key = requests.matchKeyOf({
@@ -152,7 +154,11 @@ export const make = Effect.gen(function* () {
       payload,
       callKey: options.callKey
     })
-    const granted = yield* decisions.list({ agentId, which: "granted", limit: 1000 })
+    const granted = yield* within(
+      store.list({ agentId, which: "granted", limit: 1000 }),
+      settings.enforcementDeadline,
+      late("list")
+    )
     const named = options.approval?.request
     const found = granted.find(({ gate }) => (named === undefined ? gate.matchKey === key : gate.requestId === named))
     const view = found === undefined ? null : yield* requests.read(found.gate.requestId)
@@ -170,7 +176,7 @@ export const make = Effect.gen(function* () {
     claim: decisions.claim,
     hasGrantedApproval: Effect.fn("Gates.hasGrantedApproval")(function* (id) {
       const agentId = yield* decodeArgument(AgentId, "agentId", id)
-      return yield* within(store.hasGranted(agentId), deadline, () => late)
+      return yield* within(store.hasGranted(agentId), deadline, late("hasGranted"))
     }),
     approvedFor,
     editedArguments: Effect.fn("Gates.editedArguments")(function* (id) {
@@ -181,8 +187,8 @@ export const make = Effect.gen(function* () {
     }),
     cleanupResolved: Effect.fn("Gates.cleanupResolved")(function* (olderThan = Duration.days(90)) {
       const age = yield* durationOf("olderThan", olderThan)
-      for (const gate of yield* store.overdue(1000)) yield* requests.end(gate, "expired")
-      return yield* store.forget(Duration.toMillis(age), 10_000)
+      yield* requests.endOverdue
+      return yield* within(store.forget(Duration.toMillis(age), 10_000), deadline, late("forget"))
     })
   })
 })
@@ -195,4 +201,5 @@ const durationOf = (field: string, value: Duration.Input) =>
     onSome: (duration) => Effect.succeed(duration)
   })
 
-const late = StoreError.because({ store: "GateStore", operation: "hasGranted", problem: "deadline" }, undefined)
+const late = (operation: string) => () =>
+  StoreError.because({ store: "GateStore", operation, problem: "deadline" }, undefined)

@@ -1,9 +1,10 @@
 import { Effect, Option, Schema } from "effect"
 import type { CallOptions } from "../schema/CallPlan.ts"
-import { unescape } from "../schema/Escape.ts"
+import { escape, unescape } from "../schema/Escape.ts"
 import { ApprovalDenied } from "../schema/Gate.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
-import { type JsonValue, snapshot } from "../schema/Json.ts"
+import { type JsonValue, type MarkedJson, snapshotMarked } from "../schema/Json.ts"
+import { Marked } from "../schema/Marked.ts"
 import type { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import type { Refusal } from "../schema/Refusal.ts"
 import { Gates } from "./Gates.ts"
@@ -24,11 +25,11 @@ export const requireApproval =
     Effect.gen(function* () {
       const gates = yield* Gates
       const taken = yield* Effect.mapError(
-        Effect.fromResult(snapshot(input)),
+        Effect.fromResult(snapshotMarked(input)),
         (error) => new InvalidInput({ field: "input", problem: error.message })
       )
-      const run = (value: JsonValue, approval: CallOptions["approval"]) =>
-        Governor.use((governor) => governor.run({ ...call, input: value, approval }, () => use(value)))
+      const run = (value: MarkedJson, approval: CallOptions["approval"]) =>
+        Governor.use((governor) => governor.run({ ...call, input: value, approval }, () => use(plain(value))))
       const asked = { ...call.approval, required: true }
       return yield* Effect.catchIf(run(taken, asked), isEdited, (denied) =>
         Effect.flatMap(gates.editedArguments(denied.requestId ?? ""), (edited) =>
@@ -39,6 +40,9 @@ export const requireApproval =
         )
       )
     })
+
+/** Marks are for what is stored: the function acts on the values themselves. */
+const plain = (value: MarkedJson): JsonValue => unescape(escape(value, (marked) => escape(Marked.reveal(marked))))
 
 const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Json))
 const isEdited = (error: unknown): error is ApprovalDenied =>

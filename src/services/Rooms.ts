@@ -1,4 +1,4 @@
-import { Cause, Clock, Context, Duration, Effect, Layer, Option, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, Layer } from "effect"
 import type { Admitted } from "../schema/Admitted.ts"
 import type { Hold, UsedApproval, Verdict } from "../schema/Call.ts"
 import type { CallOptions, CallPlan } from "../schema/CallPlan.ts"
@@ -9,10 +9,11 @@ import type { LoopStep } from "../schema/Loop.ts"
 import { detect } from "../schema/LoopDetection.ts"
 import { zeroUsd } from "../schema/Money.ts"
 import { looping, type Refusal } from "../schema/Refusal.ts"
-import { StoreError } from "../schema/StoreError.ts"
+import type { StoreError } from "../schema/StoreError.ts"
 import { admissionOf } from "./AdmissionRequest.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { AgentScope } from "./AgentScope.ts"
+import type { Approved } from "./ContractChecks.ts"
 import { ContractRoom } from "./ContractRoom.ts"
 import { Cost } from "./Cost.ts"
 import { questionOf } from "./CostQuestion.ts"
@@ -20,7 +21,9 @@ import { within } from "./Deadline.ts"
 import { Evidence } from "./Evidence.ts"
 import * as FailOpen from "./FailOpen.ts"
 import { GateRoom } from "./GateRoom.ts"
+import { Gates } from "./Gates.ts"
 import { Halts, haltedError } from "./Halts.ts"
+import * as Handback from "./Handback.ts"
 import { Identity } from "./Identity.ts"
 import { Lineages } from "./Lineages.ts"
 import { LoopWindow } from "./LoopWindow.ts"
@@ -62,6 +65,7 @@ export const make = Effect.gen(function* () {
   const contracts = yield* ContractRoom
   const cost = yield* Cost
   const gates = yield* GateRoom
+  const approvals = yield* Gates
   const admission = yield* AdmissionStore
   const evidence = yield* Evidence
   const window = yield* LoopWindow
@@ -69,32 +73,9 @@ export const make = Effect.gen(function* () {
   const settings = yield* Settings
   const identity = yield* Identity
   const services = yield* Effect.scope
+  const { giveBack, release } = yield* Handback.make
   const deadlineNs = Duration.toNanosUnsafe(settings.enforcementDeadline)
   const stand = standing(lineages, halts)
-
-  const release = (admitted: Admitted) =>
-    Effect.ignore(
-      within(
-        admission.settle(admitted.lineage.root, admitted.ticket, { _tag: "Refused" }),
-        settings.enforcementDeadline,
-        tooLate
-      )
-    )
-
-  /** In the background, until the store has heard it or the lease has ended: nobody waits for a call that does not run. */
-  const giveBack = (admitted: Admitted) =>
-    Effect.asVoid(
-      Effect.forkIn(
-        admission.settle(admitted.lineage.root, admitted.ticket, { _tag: "Refused" }).pipe(
-          // A ticket that the store does not know may still be on its way to it.
-          Effect.flatMap(({ outcome }) => (outcome === "unknown" ? Effect.fail(tooLate()) : Effect.void)),
-          Effect.retry({ times: 6, schedule: Schedule.exponential("100 millis") }),
-          Effect.ignore
-        ),
-        services,
-        { startImmediately: true }
-      )
-    )
 
   const withoutStore = (admitted: Admitted, error: StoreError) =>
     Effect.as(failOpen(admitted.plan, error), { ...admitted, failOpen: true })
@@ -156,6 +137,9 @@ export const make = Effect.gen(function* () {
       : window.count(agentId, sessionId, target.name.toLowerCase(), policy.windowSeconds)
   }
 
+  const granted: Approved = (plan, options) =>
+    Effect.catchTag(approvals.approvedFor(plan, options), "ModuleDisabledError", () => Effect.succeed(false))
+
   const pass = Effect.fnUntraced(function* (plan: CallPlan, options: CallOptions, ticket: TicketId, restore: Restore) {
     const { agentId, target } = plan
     const clock = yield* Clock.Clock
@@ -166,18 +150,23 @@ export const make = Effect.gen(function* () {
     if (outOfScope !== undefined) return yield* outOfScope
     const cannotSign = identity.refusal(agentId)
     if (cannotSign !== null) return yield* cannotSign
-    if (contracts.covers(trouble === null ? lineage.path : null, target)) {
-      const approved = () => Effect.succeed(gates.isNeeded(plan, options, lineage))
+    const covered = contracts.covers(trouble === null ? lineage.path : null, target)
+    let usesGrant = false
+    const asks = () => usesGrant || gates.isNeeded(plan, options, lineage)
+    if (covered) {
+      // An approval that is there already counts only for a call that uses it up: then it passes room 5 as well.
+      const approved = () => (asks() ? yes() : Effect.map(granted(plan, options), (is) => (usesGrant = is)))
       yield* restore(contracts.before({ plan, options, lineage, trouble, approved, began })) // room 3
     }
     const hold: Hold = yield* cost.hold(questionOf(plan, options)) // room 4
     let approval: UsedApproval | undefined
-    if (gates.isNeeded(plan, options, lineage)) {
+    if (asks()) {
       approval = yield* restore(gates.pass(plan, options, lineage)) // room 5
-      // Hours may have passed: the scope may be another, and the deadline of the store begins now.
+      // Hours may have passed: scope and contracts may say something else, and the deadline of the store begins now.
       const since = scope.room(agentId, lineage.path, target)
       if (since !== undefined) return yield* since
       began = clock.monotonicTimeNanosUnsafe()
+      if (covered) yield* restore(contracts.before({ plan, options, lineage, trouble, approved: yes, began }))
     }
 
     // Room 6. The attempt joins the group commit while admission is on its way; only `audit: "required"` waits for it.
@@ -192,13 +181,13 @@ export const make = Effect.gen(function* () {
     if (trouble !== null) return yield* noStore(trouble)
     // One deadline for the whole call: what the halts took is gone (U-12).
     const left = deadlineNs - (clock.monotonicTimeNanosUnsafe() - began)
-    if (left <= 0n) return yield* noStore(tooLate())
+    if (left <= 0n) return yield* noStore(Handback.tooLate())
     // From here on money may be held: whoever leaves without a running call gives it back.
     const admitting = policies
       .stored(lineage.path)
       .pipe(Effect.andThen(() => admission.admit(admissionOf(settings, plan, ticket, lineage, hold, approval))))
-    const passed = yield* restore(within(admitting, Duration.nanos(left), tooLate)).pipe(
-      Effect.onError((cause) => (isUnknown(cause) ? giveBack(admitted) : Effect.void)),
+    const passed = yield* restore(within(admitting, Duration.nanos(left), Handback.tooLate)).pipe(
+      Effect.onError((cause) => (Handback.isUnknown(cause) ? giveBack(admitted) : Effect.void)),
       Effect.tap(() => countLocally(plan)),
       Effect.flatMap((verdict) => answer(plan, admitted, verdict, approval)),
       Effect.catchTag("StoreError", noStore)
@@ -239,11 +228,5 @@ export const layer = Layer.effect(Rooms, make)
 // Node's own generator keeps a stock of random bytes; asking the system for each ticket costs more than the ticket.
 export const newTicket = (): TicketId => ticketId(crypto.randomUUID())
 
-const tooLate = () =>
-  StoreError.because({ store: "AdmissionStore", operation: "admit", problem: "deadline" }, undefined)
-
-/** The caller has gone, or no answer came: the store may hold money for a call that does not run. */
-const isUnknown = (cause: Cause.Cause<StoreError>) =>
-  Option.getOrElse(Cause.findErrorOption(cause), tooLate).problem === "deadline"
-
+const yes = () => Effect.succeed(true)
 const nothingHeld = { _tag: "Exact", usd: zeroUsd, tokens: 0n } satisfies Hold

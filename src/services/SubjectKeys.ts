@@ -40,6 +40,8 @@ export class SubjectKeys extends Context.Service<
     readonly hashing: (input: unknown) => Effect.Effect<SealMark | undefined>
     /** The metadata of a stored row for a reader who may see it. */
     readonly open: (row: StoredRow) => Effect.Effect<OpenedMetadata, StoreError>
+    /** The same for anything else that `sealFor` has sealed, as the arguments of a request for approval: by the id they were sealed for. */
+    readonly openStored: (id: EventId, stored: JsonValue) => Effect.Effect<OpenedMetadata, StoreError>
     /** Counts the marked values of rows by what has become of them, for reports. */
     readonly tally: (rows: ReadonlyArray<StoredRow>) => Effect.Effect<SealedTally, StoreError>
   }
@@ -136,6 +138,9 @@ export const make = Effect.gen(function* () {
     return (id: string) => keys.get(id)
   })
 
+  const openStored = (id: EventId, stored: JsonValue) =>
+    Effect.map(lookup(keyIdsOf(stored)), (keyOf) => openMetadata(stored, id, keyOf, Aead.unseal))
+
   return SubjectKeys.of({
     sealFor: (event, tree) =>
       Effect.map(keysOf(markedSubjects(tree)), (keys) =>
@@ -154,10 +159,8 @@ export const make = Effect.gen(function* () {
           }
       )
     },
-    open: Effect.fn("SubjectKeys.open")(function* (row) {
-      const stored = storedMetadata(row)
-      return openMetadata(stored, row.id, yield* lookup(keyIdsOf(stored)), Aead.unseal)
-    }),
+    open: Effect.fn("SubjectKeys.open")((row) => openStored(row.id, storedMetadata(row))),
+    openStored: Effect.fn("SubjectKeys.openStored")(openStored),
     tally: Effect.fn("SubjectKeys.tally")(function* (rows) {
       const stored = rows.map((row) => [row.id, storedMetadata(row)] as const)
       const keyOf = yield* lookup(new Set(stored.flatMap(([, metadata]) => [...keyIdsOf(metadata)])))
@@ -185,6 +188,7 @@ export const layerOff = Layer.succeed(
     sealFor: () => Effect.succeed(() => unsealable),
     hashing: () => Effect.undefined,
     open: (row) => Effect.succeed(openMetadata(storedMetadata(row), row.id, () => undefined, Aead.unseal)),
+    openStored: (id, stored) => Effect.succeed(openMetadata(stored, id, () => undefined, Aead.unseal)),
     tally: (rows) =>
       Effect.sync(() => {
         const found = rows.flatMap((row) => findSealed(storedMetadata(row)))

@@ -8,6 +8,7 @@ import { AdmissionStore } from "./AdmissionStore.ts"
 import { Audit } from "./Audit.ts"
 import { AuditStore } from "./AuditStore.ts"
 import { Evidence } from "./Evidence.ts"
+import { GateRoom } from "./GateRoom.ts"
 
 export interface Swept {
   /** Calls whose outcome was in the chain all along: only their settlement had been lost. */
@@ -101,19 +102,19 @@ export const make = Effect.gen(function* () {
 /** Sweeps when it is asked to, as the doctor does. */
 export const layerOnDemand = Layer.effect(Sweep, make)
 
-/** Sweeps at the start and every 15 seconds. */
+/** Sweeps at the start and every 15 seconds; requests that nobody has decided in their time are ended as well. */
 export const layer = Layer.effect(
   Sweep,
-  Effect.tap(make, ({ run }) =>
-    Effect.forkScoped(
-      Effect.forever(
-        Effect.andThen(
-          Effect.catch(run, (error) => Effect.logWarning("calls.sweep_failed", { problem: error.problem })),
-          Effect.sleep("15 seconds")
-        )
-      )
-    )
-  )
+  Effect.gen(function* () {
+    const sweep = yield* make
+    const { endOverdue } = yield* GateRoom
+    const round = Effect.all([
+      Effect.catch(sweep.run, (error) => Effect.logWarning("calls.sweep_failed", { problem: error.problem })),
+      Effect.catch(endOverdue, (error) => Effect.logWarning("gates.sweep_failed", { problem: error.problem }))
+    ])
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(round, Effect.sleep("15 seconds"))))
+    return sweep
+  })
 )
 
 /** The outcome event as `Evidence.outcome` writes it; anything else in that place is not taken for one. */

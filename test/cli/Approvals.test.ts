@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { sealed } from "../../src/schema/Marked.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { Gates } from "../../src/services/Gates.ts"
 import { Policies } from "../../src/services/Policies.ts"
@@ -31,6 +32,24 @@ describe("governance approvals, grant, deny (CLI-06, FWD-11)", () => {
       )
       assert.include((yield* governance(["approvals", "--agent", "nobody"])).out, "Nothing waits")
     }).pipe(Effect.provide(memory))
+  )
+
+  it.effect(
+    "names sealed arguments as such, never their ciphertext, and lets nobody pretend; they can be granted (BEY-12)",
+    () =>
+      Effect.gen(function* () {
+        const fake = '{"$sealed":{"ct":"AAAA","key":"k","nonce":"n","v":1}}'
+        const { token } = yield* asked({ usd: "5", to: sealed("eva", "DE89 3704"), note: fake, $sealed: { ct: "x" } })
+        const { out } = yield* governance(["approvals"])
+        assert.include(out, `"to":<sealed>,"usd":"5"}`)
+        assert.include(out, `"$$sealed":{"ct":"x"}`)
+        assert.include(out, `"note":"{\\"$sealed\\":{`)
+        assert.strictEqual(out.match(/<sealed>/g)?.length, 1)
+        assert.notInclude(out, "DE89")
+        const { code } = yield* governance(["grant", token, ...reviewer])
+        assert.strictEqual(code, 0)
+        assert.include((yield* governance(["approvals", "--all"])).out, "<sealed>")
+      }).pipe(Effect.provide(memory))
   )
 
   it.effect("grants once; the second time it says what the request is, with exit code 1 (GAT-02)", () =>

@@ -6,13 +6,14 @@ import { sealed } from "../../src/schema/Marked.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { Erasure } from "../../src/services/Erasure.ts"
+import { Gates } from "../../src/services/Gates.ts"
 import { Governor } from "../../src/services/Governor.ts"
 import { LegalHolds } from "../../src/services/LegalHolds.ts"
 import { SubjectKeyStore } from "../../src/services/SubjectKeyStore.ts"
 import { SubjectKeys } from "../../src/services/SubjectKeys.ts"
 import { leaks } from "../../src/testing/Canaries.ts"
 
-type Needs = Audit | AuditStore | Erasure | Governor | LegalHolds | SubjectKeys | SubjectKeyStore
+type Needs = Audit | AuditStore | Erasure | Gates | Governor | LegalHolds | SubjectKeys | SubjectKeyStore
 
 /** Sealing and erasing through the whole of governance; `dump` gives everything that the stores hold, as bytes by table. */
 export const suite = <E, R>(
@@ -114,14 +115,45 @@ export const suite = <E, R>(
           yield* audit.track("job", agent, { sessionId: session, input: sealed(subject, value) })(
             Effect.succeed(sealed(subject, value))
           )
+          const marked = { who: sealed(subject, value), amount: 5 }
+          const gates = yield* Gates
+          const { requestId } = yield* gates.request("mail", agent, marked, { sessionId: session })
+          const waits = { agentId: agent, sessionId: session, approval: { required: true, wait: false } }
+          const pending = Governor.use((governor) =>
+            governor.run({ ...waits, tool: "send", input: marked }, () => Effect.void)
+          )
+          assert.strictEqual((yield* Effect.flip(pending))._tag, "ApprovalPending")
           const kinds = (yield* audit.traceSessionChain(session)).map(({ kind }) => kind)
-          assert.includeMembers(kinds, ["step", "tool.call", "tool.result", "job.start", "job.end"])
+          const payload = Effect.gen(function* () {
+            const cards = yield* gates.list({ agentId: agent })
+            assert.lengthOf(cards, 2)
+            const gate = cards.find((one) => one.gate.requestId === requestId)!.gate
+            return yield* SubjectKeys.use((keys) =>
+              keys.openStored(EventId.make(gate.requestId), JSON.parse(gate.payload ?? "null"))
+            )
+          })
+          assert.deepInclude(yield* payload, { metadata: { who: value, amount: 5 } })
+          assert.includeMembers(kinds, [
+            "approval.requested",
+            "step",
+            "tool.call",
+            "tool.result",
+            "job.start",
+            "job.end"
+          ])
           const captures = yield* dump
+          assert.includeMembers(
+            captures.map(({ name }) => name),
+            ["governance_gates", "governance_tickets"]
+          )
           assert.deepStrictEqual(leaks(captures, { value }), [])
           const elsewhere = captures.filter((one) => one.name !== "governance_subject_keys")
           assert.deepStrictEqual(leaks(elsewhere, { subject }), [])
           yield* erasure.erase(subject, { by: "ann" })
           assert.deepStrictEqual(leaks(yield* dump, { value, subject }), [])
+          const { metadata, tally } = yield* payload
+          assert.notInclude(JSON.stringify(metadata), value)
+          assert.deepInclude(tally, { opened: 0, erased: 1 })
         })
     )
 

@@ -1,13 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Stream } from "effect"
+import { Effect, Exit, Option, Stream } from "effect"
 import type { CheckedCall } from "../../src/schema/Contract.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { Contracts } from "../../src/services/Contracts.ts"
 import { Cost } from "../../src/services/Cost.ts"
+import { Gates } from "../../src/services/Gates.ts"
 import { Governor, governed, governedStream } from "../../src/services/Governor.ts"
 import { Policies } from "../../src/services/Policies.ts"
 import { Presence } from "../../src/services/Presence.ts"
+import { ended, started } from "../gates/Gates.ts"
 import { random, Seed } from "../schema/JsonArbitrary.ts"
 import { capture, cent, has, kinds, lined, memory, newLine, usd } from "./World.ts"
 
@@ -56,7 +58,10 @@ describe("Room 3: contracts before a governed call (CON-04, design 5)", () => {
   it.effect("stands behind scope and before cost and gates", () =>
     Effect.gen(function* () {
       yield* register({ pre: [custom("missing")] })
-      const refusal = Effect.map(Effect.flip(Effect.void.pipe(governed({ ...call, maxUsd: 5 }))), ({ _tag }) => _tag)
+      const refusal = Effect.map(
+        Effect.flip(Effect.void.pipe(governed({ ...call, maxUsd: 5, approval: { wait: false } }))),
+        ({ _tag }) => _tag
+      )
       assert.strictEqual(yield* refusal, "PolicyNotRegistered")
       yield* allow
       yield* (yield* Cost).register({ agentId, perSessionUsd: 1 })
@@ -88,9 +93,90 @@ describe("Room 3: contracts before a governed call (CON-04, design 5)", () => {
       yield* register({ pre: [{ check: "hitl_approved", message }] })
       const { run, seen } = watched()
       has(yield* Effect.flip(run.pipe(governed(call))), { _tag: "ContractViolation", check: "hitl_approved" })
+      const noWait = { ...call, approval: { wait: false } }
       yield* (yield* Policies).register(agentId, "gate", { requireApproval: ["pay"] })
-      assert.strictEqual((yield* Effect.flip(run.pipe(governed(call))))._tag, "ApprovalPending")
+      assert.strictEqual((yield* Effect.flip(run.pipe(governed(noWait))))._tag, "ApprovalPending")
+      yield* (yield* Policies).register(agentId, "gate", { requireApproval: ["other"] })
+      has(yield* Effect.flip(run.pipe(governed(noWait))), { _tag: "ContractViolation", check: "hitl_approved" })
+      const asked = { ...call, approval: { wait: false, required: true } }
+      assert.strictEqual((yield* Effect.flip(run.pipe(governed(asked))))._tag, "ApprovalPending")
       assert.strictEqual(seen.ran, 0)
+    }).pipe(Effect.provide(memory()))
+  )
+
+  it.effect(
+    "hitl_approved holds for exactly the call that was approved before, which uses it up: it runs once (DEC-09)",
+    () =>
+      Effect.gen(function* () {
+        yield* allow
+        yield* (yield* Presence).heartbeat(agentId, { operatorId: "olga" })
+        yield* register({
+          pre: [
+            { check: "hitl_approved", message },
+            { check: "hitl_approved", message }
+          ]
+        })
+        const gates = yield* Gates
+        const contracts = yield* Contracts
+        const { run, seen } = watched()
+        const input = { usd: "5" }
+        const paying = run.pipe(governed({ ...call, input }))
+        const refused = { _tag: "ContractViolation", check: "hitl_approved", problem: "false" }
+        const { requestId, token } = yield* gates.request("pay", agentId, input, { sessionId })
+        has(yield* Effect.flip(paying), refused)
+        has(yield* Effect.flip(contracts.checkPre({ ...call, input })), refused)
+        yield* gates.grant(token, { by: "rita" })
+        has(yield* Effect.flip(run.pipe(governed({ ...call, input: { usd: "6" } }))), refused)
+        has(yield* Effect.flip(run.pipe(governed({ ...call, sessionId: "s2", input }))), refused)
+        has(yield* Effect.flip(contracts.checkPre(call)), refused)
+        // Asking directly uses nothing up.
+        yield* contracts.checkPre({ ...call, input })
+        yield* contracts.checkPre({ ...call, input })
+        yield* paying
+        has(yield* Effect.flip(paying), refused)
+        has(yield* Effect.flip(contracts.checkPre({ ...call, input })), refused)
+        assert.strictEqual(seen.ran, 1)
+        const [gate, ...more] = yield* gates.list({ which: "all" })
+        assert.deepStrictEqual([gate?.gate.requestId, gate?.gate.state, more], [requestId, "consumed", []])
+      }).pipe(Effect.provide(memory()))
+  )
+
+  it.effect("with gates off hitl_approved holds for nothing that could run (ENT-05)", () =>
+    Effect.gen(function* () {
+      yield* allow
+      yield* register({ pre: [{ check: "hitl_approved", message }] })
+      const { run, seen } = watched()
+      has(yield* Effect.flip(run.pipe(governed({ ...call, input: 1 }))), { check: "hitl_approved" })
+      has(yield* Effect.flip((yield* Contracts).checkPre({ ...call, input: 1 })), { check: "hitl_approved" })
+      yield* (yield* Policies).register(agentId, "gate", { requireApproval: ["pay"] })
+      assert.strictEqual((yield* Effect.flip(run.pipe(governed({ ...call, input: 1 }))))._tag, "ApprovalPending")
+      assert.strictEqual(seen.ran, 0)
+    }).pipe(Effect.provide(memory({ enableGates: false })))
+  )
+
+  it.effect("what no longer holds when the approval comes refuses the call, and leaves the approval unused", () =>
+    Effect.gen(function* () {
+      yield* allow
+      yield* (yield* Presence).heartbeat(agentId, { operatorId: "olga" })
+      yield* (yield* Policies).register(agentId, "gate", { requireApproval: ["pay"] })
+      let open = true
+      yield* checkCalled("open", () => Effect.sync(() => open))
+      yield* register({ pre: [custom("open"), { check: "hitl_approved", message }] })
+      const gates = yield* Gates
+      const { run, seen } = watched()
+      const fiber = yield* started(run.pipe(governed(call)))
+      const [card] = yield* gates.list()
+      open = false
+      yield* gates.grant(card?.token ?? "", { by: "rita" })
+      has(Option.getOrThrow(Exit.findErrorOption(yield* ended(fiber))), {
+        _tag: "ContractViolation",
+        phase: "pre",
+        custom: "open"
+      })
+      assert.strictEqual((yield* gates.list({ which: "granted" })).length, 1)
+      open = true
+      yield* run.pipe(governed(call))
+      assert.strictEqual(seen.ran, 1)
     }).pipe(Effect.provide(memory()))
   )
 

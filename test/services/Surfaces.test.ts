@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Stream } from "effect"
+import { planOf } from "../../src/schema/CallPlan.ts"
 import { AgentId, TicketId } from "../../src/schema/Ids.ts"
 import { surfaces } from "../../src/schema/Surface.ts"
 import { AgentKeys } from "../../src/services/AgentKeys.ts"
@@ -17,6 +18,8 @@ import { doneWithin, lined, memory, newLine } from "./World.ts"
 
 const agentId = "clerk"
 const call = { agentId, sessionId: "s1", tool: "pay" }
+const anyId = "00000000-0000-4000-8000-000000000000"
+type GateUse = Effect.Effect<unknown, { readonly _tag: string }>
 const usage = { model: "gpt-4o", inputTokens: 1, outputTokens: 1 }
 
 /** The way into each enforcement method, as a program takes it. */
@@ -32,19 +35,20 @@ const doors: Record<string, (agent: string) => Effect.Effect<unknown, { readonly
   "Contracts.checkPre": () => Effect.flatMap(Contracts, (contracts) => contracts.checkPre(call)),
   "Contracts.checkPost": () => Effect.flatMap(Contracts, (contracts) => contracts.checkPost(call)),
   "Contracts.enforce": () => Effect.flatMap(Contracts, (contracts) => contracts.enforce(call)(Effect.void)),
+  "Gates.approvedFor": () =>
+    Effect.flatMap(Gates, (gates) =>
+      Effect.flatMap(Effect.fromResult(planOf(call, String)), (plan) => gates.approvedFor(plan, call))
+    ),
   "Loop.recordCall": () => Effect.flatMap(Loop, (loop) => loop.recordCall(agentId, "s1", "pay")),
   "Presence.assertNotHalted": () => Effect.flatMap(Presence, (presence) => presence.assertNotHalted(agentId))
 }
-type All = Governor | AgentScope | Contracts | Cost | Loop | Presence
+type All = Governor | AgentScope | Contracts | Cost | Gates | Loop | Presence
 
 /**
- * Enforcement that no program enters by itself: rooms of a governed call, and rows that a refusal must be able to write. What
- * waits for an approval is ended by a halt while it waits: test/gates shows it.
+ * Enforcement that no program enters by itself: rooms of a governed call, and rows that a refusal must be able to write. And
+ * `Gates.waitFor`, whose way in is a request from before the halt: test/gates/Waiting.test.ts holds it to the same.
  */
-const inside = new Set([
-  ...["AgentScope.room", "Cost.hold", "Audit.require", "Audit.requireInTransaction"],
-  ...["Gates.waitFor", "Gates.approvedFor"]
-])
+const inside = new Set(["AgentScope.room", "Cost.hold", "Audit.require", "Audit.requireInTransaction", "Gates.waitFor"])
 
 /** Services that enforce nothing themselves: stores, knowledge, and the parts of the pipeline behind `Governor`. */
 const parts = new Set([
@@ -172,9 +176,7 @@ const calls: Record<string, Effect.Effect<unknown, { readonly _tag: string }, Al
   "Cost.register": Effect.flatMap(Cost, (cost) => cost.register({ agentId, perSessionUsd: 1 })),
   "Cost.track": Effect.flatMap(Cost, (cost) => cost.track(agentId, null, { usd: 1, tokens: 1 })),
   "Cost.trackUsage": Effect.flatMap(Cost, (cost) => cost.trackUsage(agentId, null, usage)),
-  "Cost.reconcile": Effect.flatMap(Cost, (cost) =>
-    cost.reconcile(AgentId.make(agentId), TicketId.make("00000000-0000-4000-8000-000000000000"), usage)
-  ),
+  "Cost.reconcile": Effect.flatMap(Cost, (cost) => cost.reconcile(AgentId.make(agentId), TicketId.make(anyId), usage)),
   "Cost.snapshot": Effect.flatMap(Cost, (cost) => cost.snapshot(agentId, null)),
   "Cost.modelBreakdown": Effect.flatMap(Cost, (cost) => cost.modelBreakdown(agentId)),
   "Contracts.register": Effect.flatMap(Contracts, (contracts) => contracts.register({ agentId, tool: "x" })),
@@ -194,6 +196,19 @@ const calls: Record<string, Effect.Effect<unknown, { readonly _tag: string }, Al
   "Presence.halt": Effect.flatMap(Presence, (presence) => presence.halt(agentId, { by: "ada", reason: "" })),
   "Presence.resume": Effect.flatMap(Presence, (presence) => presence.resume(agentId, { by: "ada" })),
   "Presence.delegate": Effect.flatMap(Presence, (presence) => presence.delegate(agentId, "intern")),
+  ...Object.fromEntries(
+    Object.entries({
+      grant: (gates: Gates["Service"]) => gates.grant("x", { by: "rita" }),
+      deny: (gates: Gates["Service"]) => gates.deny("x", { by: "rita" }),
+      list: (gates: Gates["Service"]) => gates.list(),
+      claim: (gates: Gates["Service"]) => gates.claim(anyId, { by: "rita", from: null, to: "rita" }),
+      hasGrantedApproval: (gates: Gates["Service"]) => gates.hasGrantedApproval(agentId),
+      editedArguments: (gates: Gates["Service"]) => gates.editedArguments(anyId),
+      cleanupResolved: (gates: Gates["Service"]) => gates.cleanupResolved(),
+      waitFor: (gates: Gates["Service"]) => gates.waitFor(anyId)
+    }).map(([method, use]) => [`Gates.${method}`, Effect.flatMap(Gates, (gates): GateUse => use(gates))])
+  ),
+  "Gates.request": Effect.flatMap(Gates, (gates) => gates.request("pay", agentId)),
   "Prompts.register": Effect.flatMap(Prompts, (prompts) => prompts.register("p", "text", { by: "ada" })),
   "Prompts.activate": Effect.flatMap(Prompts, (prompts) => prompts.activate("p", "0".repeat(64), { by: "ada" })),
   "Prompts.rollback": Effect.flatMap(Prompts, (prompts) => prompts.rollback("p", { by: "ada" })),

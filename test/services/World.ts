@@ -10,6 +10,7 @@ import { AdmissionStore } from "../../src/services/AdmissionStore.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { CostStore } from "../../src/services/CostStore.ts"
+import { GateStore } from "../../src/services/GateStore.ts"
 import { LoopStore } from "../../src/services/LoopStore.ts"
 import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { PresenceStore } from "../../src/services/PresenceStore.ts"
@@ -26,7 +27,16 @@ export const usd = (amount: bigint) => NanoUsd.make(amount)
 export const memory = (options: Settings.GovernanceOptions = {}) =>
   Memory.layer({ warnOnNoWrappers: false, ...options })
 
-export type StoreName = "admission" | "cost" | "loop" | "policies" | "presence" | "prompts" | "audit" | "transaction"
+export type StoreName =
+  | "admission"
+  | "cost"
+  | "gates"
+  | "loop"
+  | "policies"
+  | "presence"
+  | "prompts"
+  | "audit"
+  | "transaction"
 
 /** The line between the services and the real stores: `down` fails at once, `hanging` never answers. */
 export interface Line {
@@ -74,6 +84,7 @@ const layerLine = (line: Line) =>
     Effect.gen(function* () {
       return Context.make(AdmissionStore, over(line, "admission", yield* AdmissionStore, ["now"])).pipe(
         Context.add(CostStore, over(line, "cost", yield* CostStore)),
+        Context.add(GateStore, over(line, "gates", yield* GateStore)),
         Context.add(LoopStore, over(line, "loop", yield* LoopStore)),
         Context.add(PolicyStore, over(line, "policies", yield* PolicyStore)),
         Context.add(PresenceStore, over(line, "presence", yield* PresenceStore)),

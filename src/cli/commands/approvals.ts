@@ -1,6 +1,7 @@
 import { Clock, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { isoOf } from "../../schema/Instant.ts"
+import { sealsNamed } from "../../schema/SealedText.ts"
 import { terminalText } from "../../schema/TerminalText.ts"
 import type { ListedGate } from "../../services/GateAct.ts"
 import { GateDecisions } from "../../services/GateDecisions.ts"
@@ -47,7 +48,7 @@ const cardOf = ({ earlierOutcome, gate, token, votes }: ListedGate, nowMs: numbe
   const left = seconds(gate.expiresAtMs - nowMs)
   const where = gate.sessionId === null ? "" : `, in session ${terminalText(gate.sessionId, 100)}`
   const rows: ReadonlyArray<readonly [string, string]> = [
-    ["arguments", gate.payload === null ? "none" : terminalText(gate.payload, shownArguments)],
+    ["arguments", gate.payload === null ? "none" : terminalText(sealsNamed(gate.payload), shownArguments)],
     ["action hash", gate.actionHash],
     ["asked", `${seconds(nowMs - gate.createdAtMs)} ago${where}; ends in ${left}`],
     ["needs", `${counted(gate.quorum, "approval")}${votes === 0 ? "" : `, has ${votes}`}`],
@@ -106,7 +107,7 @@ const columns = [
   { title: "ACTION", value: ({ gate }: ListedGate) => gate.kind },
   { title: "ASKED", keep: true, value: ({ gate }: ListedGate) => isoOf(gate.createdAtMs) },
   { title: "BY", value: ({ gate }: ListedGate) => (gate.approvers.length === 0 ? "-" : gate.approvers.join(", ")) },
-  { title: "ARGUMENTS", value: ({ gate }: ListedGate) => gate.editedPayload ?? gate.payload ?? "-" }
+  { title: "ARGUMENTS", value: ({ gate }: ListedGate) => sealsNamed(gate.editedPayload ?? gate.payload ?? "-") }
 ]
 
 const jsonOf = ({ earlierOutcome, gate, token, votes }: ListedGate) => {
