@@ -35,6 +35,7 @@ export const knownKinds = [
   "policy.differs",
   "prompt.registered",
   "prompt.activated",
+  "session.closed",
   "audit.event_refused",
   "audit.events_dropped",
   "audit.rate_limited",
@@ -52,6 +53,9 @@ export const knownKinds = [
   "audit.legal_hold_released",
   "compliance.bundle_exported"
 ] as const
+
+/** Ends a session: a log proves no end by itself, so whoever drives the session says it. `verify` names what comes after. */
+export const sessionClosed = "session.closed" satisfies (typeof knownKinds)[number]
 
 export type KnownKind = (typeof knownKinds)[number]
 export type AuditKind = KnownKind | (string & {})

@@ -48,6 +48,10 @@ export const PrunedRange = Schema.Struct({
 })
 export type PrunedRange = typeof PrunedRange.Type
 
+/** The row by which a session ended, and how many came after it: late outcomes may, so it is no sign of tampering. */
+export const ClosedSession = Schema.Struct({ seq: Schema.Int, rowsAfter: Schema.Int })
+export type ClosedSession = typeof ClosedSession.Type
+
 /** One chain, checked from its first row to its head. */
 export const ChainResult = Schema.Struct({
   chain: Schema.String,
@@ -58,7 +62,9 @@ export const ChainResult = Schema.Struct({
   /** Rows that could not be judged because a key is missing. */
   unjudged: Schema.Int,
   /** Absent when the chain still begins with its first row. */
-  pruned: Schema.optionalKey(PrunedRange)
+  pruned: Schema.optionalKey(PrunedRange),
+  /** Absent when the session was never closed. */
+  closed: Schema.optionalKey(ClosedSession)
 })
 export type ChainResult = typeof ChainResult.Type
 

@@ -1,5 +1,6 @@
 import { Effect, Option, Schema } from "effect"
 import { ChainIntegrityError } from "../schema/AuditError.ts"
+import { sessionClosed } from "../schema/AuditEvent.ts"
 import { recordOf } from "../schema/AuditReading.ts"
 import type { AuditRecord } from "../schema/AuditRecord.ts"
 import {
@@ -131,12 +132,14 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
       let lastSeq = 0
       let unjudged = 0
       let reason: string | null = null
+      let closedAt = 0
       const { end, pruned } = yield* Effect.catchTag(
         check.chain(chain, { fromSeq: 1, toSeq: undefined }, (row, found, verdict) => {
           rows++
           total++
           if (judge !== null) SignatureJudge.count(signatures, statusOf(row, judge.keys, verdict))
           lastSeq = row.seq
+          if (closedAt === 0 && row.kind === sessionClosed && row.session !== null) closedAt = row.seq
           if (RotationProof.isLate(row, retired) && ++lateRows <= shownLate) {
             late.push({ chain, seq: row.seq, keyId: row.keyId })
           }
@@ -162,7 +165,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
         lastSeq,
         unjudged,
         verdict: verdictOf(breaks.length, unjudged),
-        ...(pruned === undefined ? {} : { pruned: { toSeq: pruned.seq, sealSeq: pruned.sealSeq } })
+        ...(pruned === undefined ? {} : { pruned: { toSeq: pruned.seq, sealSeq: pruned.sealSeq } }),
+        ...(closedAt === 0 ? {} : { closed: { seq: closedAt, rowsAfter: lastSeq - closedAt } })
       }
       return { breaks, reason: reason ?? (Option.isSome(end) ? end.value.problem : null), result }
     })

@@ -456,6 +456,27 @@ describe("verification", () => {
   )
 })
 
+describe("session.closed", () => {
+  it.effect("ends a session: the report says by which row and what came after, which is no break (BEY-04)", () =>
+    Effect.gen(function* () {
+      const audit = yield* Audit
+      yield* logTen
+      yield* audit.log({ ...event, kind: "session.closed" })
+      const { agentId } = event
+      yield* audit.log({ kind: "session.closed", agentId })
+      const closed = Effect.map(audit.report(), ({ chains, verdict }) => [
+        verdict,
+        ...chains.map((one) => [one.chain, one.closed])
+      ])
+      const agent = [`agent:${agentId}`, undefined]
+      assert.deepStrictEqual(yield* closed, ["ok", agent, ["session:s", { seq: 11, rowsAfter: 0 }]])
+      yield* logTen
+      yield* audit.log({ ...event, kind: "session.closed" })
+      assert.deepStrictEqual(yield* closed, ["ok", agent, ["session:s", { seq: 11, rowsAfter: 11 }]])
+    }).pipe(Effect.provide(rig()))
+  )
+})
+
 describe("Audit.tail", () => {
   it.effect("gives every new row once and none twice, of chains old and new, in the order of each chain (A-23)", () =>
     Effect.gen(function* () {

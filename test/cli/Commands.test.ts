@@ -315,6 +315,19 @@ describe("governance", () => {
       })
     )
 
+    it.effect("verify names what came after a session was closed, and calls it no fault (CLI-02, BEY-04)", () =>
+      Effect.gen(function* () {
+        const emit = (kind: string) => governance(["emit", kind, "--agent", "ci", "--session", "ended"])
+        yield* emit("session.closed")
+        const verify = governance(["verify", "--session", "ended"])
+        assert.notInclude((yield* verify).out, "closed by row")
+        yield* emit("late")
+        const ran = yield* verify
+        assert.strictEqual(ran.code, 0)
+        assert.include(ran.out, "session:ended: closed by row 1, 1 row came after it\n")
+      })
+    )
+
     it.effect("verify does not call a session ok that has no rows: 4 (L-06)", () =>
       Effect.gen(function* () {
         const ran = yield* governance(["verify", "--session", "q4"])

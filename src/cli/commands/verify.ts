@@ -83,7 +83,7 @@ const text = (report: ChainReport, width: number | undefined): string => {
     ...(bad.length === 0 ? [] : [table(columns, bad, width), ""]),
     ...report.breaks.map((found) => terminalText(new ChainIntegrityError(found).message)),
     ...(report.breaks.length === 0 ? [] : [""]),
-    ...prunedLines(report),
+    ...noteLines(report),
     `${verdicts[report.verdict]}: ${counted(report.rows, "row")} in ${counted(report.chains.length, "chain")}, ${counted(report.breaks.length, "break")}`,
     ...signatureLines(report),
     ...(report.authenticated
@@ -102,14 +102,18 @@ const text = (report: ChainReport, width: number | undefined): string => {
 
 const isPruned = (report: ChainReport) => report.chains.some(({ pruned }) => pruned !== undefined)
 
-const prunedLines = (report: ChainReport): ReadonlyArray<string> => {
-  const lines = report.chains.flatMap(({ chain, pruned }) =>
-    pruned === undefined
+/** What is no sign of tampering and yet good to know. */
+const noteLines = (report: ChainReport): ReadonlyArray<string> => {
+  const lines = report.chains.flatMap(({ chain, closed, pruned }) => [
+    ...(pruned === undefined
       ? []
-      : [`${terminalText(chain)}: rows 1 to ${pruned.toSeq} were pruned (seal: operator, row ${pruned.sealSeq})`]
-  )
+      : [`${terminalText(chain)}: rows 1 to ${pruned.toSeq} were pruned (seal: operator, row ${pruned.sealSeq})`]),
+    ...(closed === undefined || closed.rowsAfter === 0
+      ? []
+      : [`${terminalText(chain)}: closed by row ${closed.seq}, ${counted(closed.rowsAfter, "row")} came after it`])
+  ])
   const more = lines.length - mostLines
-  return more <= 0 ? lines : [...lines.slice(0, mostLines), `and ${counted(more, "chain")} more; --json lists all`]
+  return more <= 0 ? lines : [...lines.slice(0, mostLines), `and ${more} more of these; --json lists all`]
 }
 
 const mostLines = 20
