@@ -85,7 +85,8 @@ const makeLast = ({ round }: Effect.Success<typeof parts>, intervalMs: number) =
   within(round.run({ anew: false, withinMs: recentMs(intervalMs) }), lastBound, () =>
     StoreError.because({ store: "CheckpointStore", operation: "commit", problem: "deadline" }, undefined)
   ).pipe(
-    Effect.catch((error) => Effect.logWarning(`No last checkpoint was made: ${error.message}. ${error.recoveryHint}`))
+    Effect.catch((error) => Effect.logWarning(`No last checkpoint was made: ${error.message}. ${error.recoveryHint}`)),
+    Effect.catchCause((cause) => Effect.logWarning("checkpoints.no_last", cause))
   )
 
 const keepMaking = Effect.fnUntraced(function* ({ reader, round }: Effect.Success<typeof parts>, intervalMs: number) {
