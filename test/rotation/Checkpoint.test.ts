@@ -16,10 +16,10 @@ describe("the checkpoint at a rotation", () => {
       const one = yield* operatorWith(stolen, { checkpointKey, checkpointInterval: "1 hour" })
       for (let row = 0; row < 4; row++) yield* sealOne(one)
       const { seq } = yield* one.rotation.rotate(to(next, { handOver: false, reason: "the old one leaked" }))
-      yield* sealOne(one, "later")
       const made = yield* one.checkpoints.latest
       // The session and the marker, whatever the fiber that makes checkpoints saw before.
       assert.deepInclude(yield* one.checkpoints.examine(), { verdict: "ok", coveredRows: 4 + seq })
+      yield* sealOne(one, "later")
 
       const thief = yield* ChainKeys.make({ secret: Redacted.make(stolen), ephemeralAllowed: false })
       yield* reseal(one.log, "s1", 2, thief.current)
@@ -27,10 +27,10 @@ describe("the checkpoint at a rotation", () => {
       assert.deepInclude(yield* verifier.audit.report(), { verdict: "ok", firstFailureReason: null })
       const report = yield* one.checkpoints.examine()
       assert.strictEqual(report.verdict, "rewritten")
-      assert.deepStrictEqual(
-        report.findings.map(({ chain, seq, checkpoint }) => [chain, seq, checkpoint]),
-        [["session:s1", 4, made?.size]]
-      )
+      // The fiber that makes checkpoints may have covered a part of the session before: whatever it saw is named as well.
+      assert.isTrue(report.findings.every(({ chain }) => chain === "session:s1"))
+      const last = report.findings.find(({ seq }) => seq === 4)
+      assert.isAtMost(last?.checkpoint ?? Number.NaN, made?.size ?? 0)
     }).pipe(Effect.scoped, inFresh)
   )
 
@@ -51,7 +51,7 @@ describe("the checkpoint at a rotation", () => {
         })
         const rotated = yield* stranger.rotation.rotate(to(secrets[2]))
         assert.deepStrictEqual([rotated.version, stranger.keys.current.keyId], [3, rotated.to])
-        assert.deepInclude(yield* first.checkpoints.latest, { size: 1 })
+        assert.strictEqual((yield* Effect.flip(stranger.checkpoints.make))._tag, "OtherIdentity")
         assert.strictEqual((yield* stranger.audit.report()).verdict, "ok")
       }).pipe(Effect.scoped, inFresh)
   )
