@@ -2,21 +2,52 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { zipSync } from "fflate"
 import { UsageError } from "../../src/cli/CliFailure.ts"
 import { Environment } from "../../src/cli/Environment.ts"
+import * as StoreTransaction from "../../src/layers/memory/StoreTransaction.ts"
+import * as SubjectKeyStore from "../../src/layers/memory/SubjectKeyStore.ts"
 import { formatVerifierKey } from "../../src/schema/SignedNote.ts"
-import { Audit } from "../../src/services/Audit.ts"
+import * as Audit from "../../src/services/Audit.ts"
+import * as AuditFallback from "../../src/services/AuditFallback.ts"
+import { AuditStore } from "../../src/services/AuditStore.ts"
+import * as ChainKeys from "../../src/services/ChainKeys.ts"
 import { sha256 } from "../../src/services/CheckpointKey.ts"
+import * as CheckpointProofs from "../../src/services/CheckpointProofs.ts"
+import * as Compliance from "../../src/services/Compliance.ts"
+import { tampered } from "../audit/Rig.ts"
 import * as Logs from "../compliance/Logs.ts"
 import * as Trees from "../compliance/Trees.ts"
+import { newSecret } from "../rotation/Processes.ts"
 import { governance, memory } from "./InProcess.ts"
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "evidence-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true }))
 )
+
+/** A command line whose reader has these keys and this log. */
+const readingWith = <E>(
+  keys: Layer.Layer<ChainKeys.ChainKeys, E>,
+  store: Layer.Layer<AuditStore>,
+  args: ReadonlyArray<string>
+) =>
+  Effect.gen(function* () {
+    const environment = yield* Environment
+    const reports = Compliance.layer.pipe(
+      Layer.provide(CheckpointProofs.layerNone),
+      Layer.provideMerge(Audit.layerWith()),
+      Layer.provideMerge(
+        Layer.mergeAll(store, SubjectKeyStore.layer, StoreTransaction.layer, AuditFallback.layerMemory)
+      ),
+      Layer.provide(Layer.orDie(keys))
+    )
+    return yield* Effect.provideService(governance(args), Environment, {
+      ...environment,
+      reader: (flags) => Layer.merge(environment.reader(flags), Layer.fresh(reports))
+    })
+  })
 
 /** An environment in which every room fails: what works in it needs no database. */
 const nothing = Layer.sync(Environment, () => {
@@ -102,7 +133,7 @@ describe("evidence on the command line", () => {
         const facts = JSON.parse(made.out)
         assert.strictEqual(facts.bytes, statSync(path).size)
         assert.strictEqual(facts.sha256, Buffer.from(sha256(readFileSync(path))).toString("hex"))
-        const audit = yield* Audit
+        const audit = yield* Audit.Audit
         const [last] = yield* audit.getEvents({ kinds: ["compliance.bundle_exported"], newestFirst: true, limit: 1 })
         assert.deepInclude(last!.metadata as object, { by: "bob", rows: facts.rows })
         const broken = Uint8Array.from(readFileSync(path))
@@ -110,6 +141,44 @@ describe("evidence on the command line", () => {
         writeFileSync(`${path}.broken.zip`, broken)
         assert.strictEqual((yield* governance(["verify-bundle", `${path}.broken.zip`])).code, 1)
       }).pipe(Effect.scoped)
+    )
+
+    it.effect("report --verify ends with 1 and the number of chains where they were tampered with (DEC-20, L-06)", () =>
+      Effect.gen(function* () {
+        yield* Logs.day
+        const broken = new Set(["session:order-4711#3", "session:mail-1#1"])
+        const store = yield* tampered({
+          row: (row) => (broken.has(`${row.chain}#${row.seq}`) ? { ...row, hmac: new Uint8Array(32) } : row)
+        })
+        const read = (args: ReadonlyArray<string>) =>
+          readingWith(ChainKeys.layerTest, Layer.succeed(AuditStore, store), args)
+        const ran = yield* read(["report", "--verify", "--json"])
+        assert.strictEqual(ran.code, 1)
+        assert.include(ran.err, "2 breaks in 2 chains")
+        assert.strictEqual(JSON.parse(ran.out).chainIntegrityStatus, "failed")
+        assert.strictEqual((yield* read(["report", "--json"])).code, 0)
+      }).pipe(Effect.provide(Layer.fresh(Logs.log), { local: true }))
+    )
+
+    it.effect(
+      "report --verify ends with 4 where rows cannot be judged: another key, or no secret at all (DEC-20)",
+      () =>
+        Effect.gen(function* () {
+          yield* Logs.day
+          const store = Layer.succeed(AuditStore, yield* AuditStore)
+          const secret = Redacted.make(newSecret())
+          const other = yield* readingWith(ChainKeys.layer({ secret, ephemeralAllowed: false }), store, [
+            "report",
+            "--verify",
+            "--json"
+          ])
+          assert.strictEqual(other.code, 4)
+          assert.include(other.err, "keys that are not here")
+          assert.strictEqual(JSON.parse(other.out).chainIntegrityStatus, "unverified")
+          const none = yield* readingWith(ChainKeys.layerMemory, store, ["report", "--verify"])
+          assert.strictEqual(none.code, 4)
+          assert.include(none.out, "not verified")
+        }).pipe(Effect.provide(Layer.fresh(Logs.log), { local: true }))
     )
 
     it.effect("what cannot be asked is said in one line, with exit code 2 (L-06)", () =>

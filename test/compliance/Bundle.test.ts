@@ -4,9 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Result } from "effect"
+import { Effect, Layer, Result, Stream } from "effect"
 import { bundleLabels, signedText } from "../../src/schema/Bundle.ts"
 import { formatVerifierKey, type NoteKey } from "../../src/schema/SignedNote.ts"
+import { StoreError } from "../../src/schema/StoreError.ts"
+import * as AuditModule from "../../src/services/Audit.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import * as BundleKeySource from "../../src/services/BundleKeySource.ts"
@@ -428,6 +430,69 @@ describe("an evidence bundle", () => {
       const same = (yield* Compliance.Compliance).examine({ sessionIds: ["mail-1"], verifyChain: true })
       assert.deepStrictEqual((yield* same).report, (yield* same).report)
       assert.strictEqual(known.seq, 1)
+    }).pipe(Effect.provide(over(tree.layer())))
+  })
+
+  it.effect(
+    "the same rows give a whole archive of the same bytes; a second export differs by the row of the first",
+    () => {
+      const tree = new Trees.Tree()
+      return Effect.gen(function* () {
+        yield* Logs.day
+        yield* tree.grow
+        const store = yield* AuditStore
+        // The row of an export is the one thing that an export changes: without it the log stays as it is.
+        const still = AuditStore.of({
+          ...store,
+          append: () => Effect.map(store.find({ limit: 1 }), ([row]) => ({ _tag: "Stored", row: row! }) as const)
+        })
+        const frozen = Bundles.layer.pipe(
+          Layer.provide(Layer.mergeAll(tree.layer(), BundleKeySource.layerNone, Layer.succeed(AuditStore, still)))
+        )
+        const [one, two] = yield* Effect.all([written(), written()]).pipe(Effect.provide(frozen, { local: true }))
+        assert.deepStrictEqual(Buffer.from(one), Buffer.from(two))
+        assert.deepStrictEqual(yield* written(), one)
+        const first = Result.getOrThrow(readZip(one))
+        const second = Result.getOrThrow(readZip(yield* written()))
+        const linesOf = (files: Files) => textOf(files, "events.jsonl").trimEnd().split("\n")
+        const added = linesOf(second).filter((line) => !linesOf(first).includes(line))
+        assert.strictEqual(added.length, 1)
+        assert.include(JSON.parse(added[0]!).canonical, "compliance.bundle_exported")
+        for (const name of ["checkpoint.txt", "keys.json", "proofs.json"]) {
+          assert.strictEqual(textOf(first, name), textOf(second, name), name)
+        }
+      }).pipe(Effect.provide(over(tree.layer())))
+    }
+  )
+
+  it.effect("a verification that storage ends is told in the bundle, which is made all the same (CMP-12)", () => {
+    const tree = new Trees.Tree()
+    return Effect.gen(function* () {
+      yield* Logs.day
+      yield* tree.grow
+      const store = yield* AuditStore
+      const gone = StoreError.because({ store: "AuditStore", operation: "rows", problem: "unreachable" }, undefined)
+      const failing = Layer.succeed(
+        AuditStore,
+        AuditStore.of({ ...store, head: () => Effect.fail(gone), rows: () => Stream.fail(gone) })
+      )
+      const evidence = Bundles.layer.pipe(
+        Layer.provide(Compliance.layer),
+        Layer.provide(Layer.merge(tree.layer(), BundleKeySource.layerNone)),
+        Layer.provide(AuditModule.layerWith().pipe(Layer.provide(failing)))
+      )
+      const archive = yield* written().pipe(Effect.provide(evidence, { local: true }))
+      const files = Result.getOrThrow(readZip(archive))
+      for (const said of [
+        JSON.parse(textOf(files, "report.json")),
+        JSON.parse(textOf(files, "manifest.json")).bundle
+      ]) {
+        assert.strictEqual(said.chainVerificationError, "reading the chains failed")
+        assert.strictEqual(said.chainIntegrityStatus, "unverified")
+      }
+      assert.include(textOf(files, "report.md"), "Could not be done: reading the chains failed")
+      // What the exporter could not read a stranger still can: the rows are all there.
+      assert.deepStrictEqual(verdicts(archive), ["ok", "ok"])
     }).pipe(Effect.provide(over(tree.layer())))
   })
 
