@@ -15,7 +15,7 @@ export const bundleCover = (report: ComplianceReport, verifierKey: string | null
       `<p class="lead">${htmlText(evidenceOnly)}</p></header>`,
       factList(reportHead(report)),
       "<section><h2>How to check it</h2>",
-      "<p>Nothing but Node.js is needed: no database, no secret, no network. With the command line, or with the stand-alone verifier, which is one short file that you can read:</p>",
+      "<p>Nothing but Node.js is needed: no database, no secret, no network. With the command line, or with the stand-alone verifier, which is one short file that you can read (<code>examples/verify-bundle.mjs</code> of effect-governance):</p>",
       `<pre>npx effect-governance verify-bundle evidence.zip --checkpoint-key '${htmlText(key)}'\nnode verify-bundle.mjs evidence.zip --checkpoint-key '${htmlText(key)}'</pre>`,
       "<p>Get the checkpoint key from the operator over another way than this bundle: whoever forges a bundle puts his own key on this page. The format is described in <code>docs/audit-format.md</code> of effect-governance, down to the byte, for those who would rather write a verifier of their own.</p>",
       `${named}</section>`,

@@ -152,10 +152,13 @@ const notCovered = ({ chains, checkpoint, sealed, tally, verification }: ReportF
       ? ["Who wrote the rows was not checked: the audit secret was not at hand."]
       : []),
     ...(chains.some(({ firstSeq }) => firstSeq > 1) ? ["The content of rows that were pruned."] : []),
-    ...(tally.sealedValues > 0
+    ...(tally.sealedValues > sealed.erased
       ? [
-          `What ${tally.sealedValues} sealed values say: ${sealed.erased} of them nobody can open any more, their subject was erased.`
+          `What sealed values say: there are ${tally.sealedValues - sealed.erased}, and only the keys of their subjects open them.`
         ]
+      : []),
+    ...(sealed.erased > 0
+      ? [`What sealed values of erased subjects said: there are ${sealed.erased}, and nobody can open them any more.`]
       : []),
     ...(truncated ? ["Lists show their first 100 rows; the counts are of all."] : []),
     "Times are those of the clocks of the machines that wrote the rows.",

@@ -74,6 +74,7 @@ export const article12Sections = (tally: ReportTally, chain: ChainIntegrityStatu
         fact("Outcomes that came after their lease", calls.late),
         fact("Calls without an end", calls.orphans.count),
         fact("Outcomes without an attempt", calls.unannounced.count),
+        fact("Refusals, listed in section 7", tally.violations.count),
         fact("Spent", formatUsd(NanoUsd.make(tally.spentNanoUsd))),
         fact("Tokens", `${tally.tokens}`),
         counts("Outcomes by result", "Result", calls.results)

@@ -36,10 +36,16 @@ export const reportHead = (report: ComplianceReport): ReadonlyArray<ReportFact> 
     label: "Coverage",
     value:
       report.coveragePct === null
-        ? `not measured (${report.coveragePctReason ?? "no reason known"})`
+        ? `not measured: ${coverageWords[report.coveragePctReason ?? "ok"]}`
         : `${Math.round(report.coveragePct * 1000) / 10} %`
   }
 ]
+
+const coverageWords = {
+  no_scope_policies_registered: "no scope policy names what should be governed",
+  registry_disabled: "nothing counts the tools that are wrapped",
+  ok: "no reason is known"
+} as const
 
 export const chainWords = {
   verified: "verified: texts, hashes, links and keys of every row agree",
