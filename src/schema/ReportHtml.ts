@@ -81,10 +81,13 @@ const tableHtml = ({ columns, more, rows, title }: ReportTable): string => {
   const side = (i: number) => (numeric[i] === true ? ' class="n"' : "")
   return [
     `${heading}<div class="scroll"><table><thead><tr>${columns.map((name, i) => `<th scope="col"${side(i)}>${htmlText(name)}</th>`).join("")}</tr></thead>`,
-    `<tbody>${rows.map((row) => `<tr>${row.map((value, i) => `<td${side(i)}>${cell(value)}</td>`).join("")}</tr>`).join("")}</tbody></table></div>`,
+    `<tbody>${rows.map((row) => `<tr>${row.map((value, i) => `<td${side(i) || whole(value)}>${cell(value)}</td>`).join("")}</tr>`).join("")}</tbody></table></div>`,
     more > 0 ? `<p class="none">… and ${more} more.</p>` : ""
   ].join("")
 }
+
+/** A time, a kind or a name stays on one line; what is longer breaks anywhere. */
+const whole = (value: string | number | null) => (typeof value === "string" && value.length <= 28 ? ' class="w"' : "")
 
 const cell = (value: string | number | null): string =>
   value === null ? "–" : typeof value === "number" ? `${value}` : `<bdi>${htmlText(value)}</bdi>`
@@ -117,9 +120,10 @@ table{border-collapse:collapse;width:100%;font-size:.86rem}
 th{text-align:left;color:var(--soft);font-weight:600;border-bottom:2px solid var(--line);padding:.3rem .7rem .3rem 0}
 td{border-bottom:1px solid var(--line);padding:.3rem .7rem .3rem 0;vertical-align:top;overflow-wrap:anywhere;min-width:4rem}
 .n{text-align:right;font-variant-numeric:tabular-nums}
+.w{white-space:nowrap}
 .none{color:var(--soft);margin:.3rem 0}
 pre{background:var(--tint);border:1px solid var(--line);border-radius:.4rem;padding:.7rem .9rem;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.86rem}
 p{overflow-wrap:anywhere}
 li{margin:.2rem 0;overflow-wrap:anywhere}
-@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--paper:#fff;--tint:#f6f6f6;--good:#17663a;--goodbg:#fff;--warn:#7a4d00;--warnbg:#fff;--bad:#9b1c1c;--badbg:#fff}body{font-size:10.5pt}main{max-width:none;padding:0}.scroll{overflow:visible}tr,dl div{break-inside:avoid}h2,h3{break-after:avoid}.verdict,.badge{border:1px solid currentColor}}
+@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--paper:#fff;--tint:#f6f6f6;--good:#17663a;--goodbg:#fff;--warn:#7a4d00;--warnbg:#fff;--bad:#9b1c1c;--badbg:#fff}body{font-size:10.5pt}main{max-width:none;padding:0}.scroll{overflow:visible}.w{white-space:normal}tr,dl div{break-inside:avoid}h2,h3{break-after:avoid}.verdict,.badge{border:1px solid currentColor}}
 `
