@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Duration, Effect, Layer, Redacted, Result } from "effect"
+import * as LiveEnvironment from "../../src/cli/LiveEnvironment.ts"
 import * as Postgres from "../../src/layers/Postgres.ts"
 import { bundleExitCodes } from "../../src/schema/BundleVerdict.ts"
 import type { ComplianceReport } from "../../src/schema/ComplianceReport.ts"
@@ -15,6 +16,7 @@ import { Erasure } from "../../src/services/Erasure.ts"
 import { KeyRotation } from "../../src/services/KeyRotation.ts"
 import { Retention } from "../../src/services/Retention.ts"
 import { readZip } from "../../src/services/ZipReader.ts"
+import { governance } from "../cli/InProcess.ts"
 import { type Files, json, put, resign, rewritten, rows, textOf, zip } from "../compliance/Tampering.ts"
 import * as Trees from "../compliance/Trees.ts"
 import { verdicts } from "../compliance/Verifiers.ts"
@@ -22,13 +24,14 @@ import { newSecret } from "../rotation/Processes.ts"
 import { freshDatabase, TestDatabase } from "../support/database.ts"
 
 const session = "session:s1"
+const secret = newSecret()
 const seed = "03".repeat(32)
 
 const owner = Layer.unwrap(
   Effect.map(TestDatabase, ({ ownerUrl }) =>
     Postgres.layer({
       databaseUrl: ownerUrl,
-      auditSecret: newSecret(),
+      auditSecret: secret,
       checkpointKey: seed,
       checkpointInterval: "1 hour",
       agentKeys: { clerk: "ephemeral" },
@@ -36,7 +39,7 @@ const owner = Layer.unwrap(
       warnOnNoWrappers: false
     })
   )
-).pipe(Layer.provide(freshDatabase))
+).pipe(Layer.provideMerge(freshDatabase))
 
 const log = (from: number, count: number) =>
   Audit.use((audit) =>
@@ -201,5 +204,30 @@ layer(owner, { excludeTestServices: true, timeout: "60 seconds" })("Evidence of 
         assert.strictEqual(own.chainIntegrityStatus, "verified")
         assert.deepInclude(factsOf(own), { "Sealed values whose subject was erased": 3 })
       })
+  )
+
+  it.effect(
+    "is judged by the command line with nothing but the first secret, signatures included (DEC-20, IDN-06)",
+    () =>
+      Effect.gen(function* () {
+        const { appUrl } = yield* TestDatabase
+        const env = { GOVERNANCE_DATABASE_URL: Redacted.value(appUrl), GOVERNANCE_AUDIT_SECRET: secret }
+        const args = ["report", "--verify", "--json"]
+        const ran = yield* governance(args, { env })
+        assert.strictEqual(ran.code, 0, ran.err)
+        const report: ComplianceReport = JSON.parse(ran.out)
+        assert.strictEqual(report.chainIntegrityStatus, "verified")
+        assert.deepInclude(factsOf(report), {
+          "Rows signed by their agent": 6,
+          "Rows that verification could not judge": 0,
+          "Sealed values whose subject was erased": 3,
+          "Sealed values whose key is not at hand here": 0
+        })
+        const other = yield* governance(args, { env: { ...env, GOVERNANCE_AUDIT_SECRET: newSecret() } })
+        assert.notStrictEqual(other.code, 0)
+        const none = yield* governance(args, { env: { GOVERNANCE_DATABASE_URL: env.GOVERNANCE_DATABASE_URL } })
+        assert.strictEqual(none.code, 4, none.err)
+        assert.deepInclude(factsOf(JSON.parse(none.out)), { "Sealed values whose key is not at hand here": 3 })
+      }).pipe(Effect.provide(LiveEnvironment.layer, { local: true }))
   )
 })
