@@ -11,6 +11,8 @@ export interface GovernanceConfig {
   /** Secrets that were rotated out, to verify what they sealed (CFG-06). */
   readonly historicSecrets: ReadonlyArray<Redacted.Redacted<string>>
   readonly workspaceSalt: Redacted.Redacted<string> | null
+  /** What approvals are good for (DEC-09); null: the database's own id, which a copy of the database shares. */
+  readonly deployment: string | null
   /** The Postgres schema of the `governance_` tables. */
   readonly schema: string
   /** True behind a transaction pooler: no prepared statements, no start-up parameters. */
@@ -104,6 +106,7 @@ export const defaults = {
   auditSecret: null,
   historicSecrets: [],
   workspaceSalt: null,
+  deployment: null,
   schema: "public",
   pooler: false,
   testMode: false,

@@ -13,6 +13,7 @@ import { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
 import { within } from "./Deadline.ts"
+import { deploymentOf } from "./Deployment.ts"
 import type { GateAct, GateActError, GateResolution, ListedGate } from "./GateAct.ts"
 import { decisionOf, refusal } from "./GateAction.ts"
 import * as GateKeys from "./GateKeys.ts"
@@ -59,6 +60,7 @@ export const make = Effect.gen(function* () {
   const acceptedUntil = yield* acceptV1Until
   const actBound = Duration.times(settings.enforcementDeadline, 5)
   const asked = <A>(operation: string, self: Effect.Effect<A, StoreError>) => within(self, actBound, late(operation))
+  const where = asked("deploymentId", deploymentOf(settings, store))
   const reject = rejection(audit, keys)
 
   /** A token that is genuine; whatever else fails in one way, and is recorded. */
@@ -67,7 +69,7 @@ export const make = Effect.gen(function* () {
       typeof text === "string" ? parseToken(text) : Result.fail("malformed"),
       () => undefined
     )
-    const deployment = yield* asked("deploymentId", store.deploymentId)
+    const deployment = yield* where
     if (token === undefined || !keys.isGenuine(token, deployment)) {
       return yield* reject(null, by, text, new ApprovalTokenError({ problem: "not_accepted", state: null }))
     }
@@ -181,7 +183,7 @@ export const make = Effect.gen(function* () {
     deny: Effect.fn("GateDecisions.deny")((token, act) => decide(token, "denied", { ...act, arguments: undefined })),
     list: Effect.fn("GateDecisions.list")(function* ({ agentId, limit = 500, which = "pending" } = {}) {
       const agent = agentId === undefined ? null : yield* decodeArgument(AgentId, "agentId", agentId)
-      const deployment = yield* asked("deploymentId", store.deploymentId)
+      const deployment = yield* where
       const found = yield* asked("list", store.list({ agentId: agent, which, limit }))
       return found.map((listed) => ({
         ...listed,

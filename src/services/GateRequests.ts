@@ -10,6 +10,7 @@ import type { AgentHaltedError, Lineage } from "../schema/Presence.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
 import { within } from "./Deadline.ts"
+import { deploymentOf } from "./Deployment.ts"
 import * as GateKeys from "./GateKeys.ts"
 import { type GateOpened, GateStore, type GateView } from "./GateStore.ts"
 import { demandNow, type Standing, standingOf } from "./GateVerdict.ts"
@@ -71,6 +72,7 @@ export const make = Effect.gen(function* () {
   const actBound = Duration.times(settings.enforcementDeadline, 5)
   const asked = <A>(operation: string, self: Effect.Effect<A, StoreError>) =>
     within(self, settings.enforcementDeadline, late(operation))
+  const where = asked("deploymentId", deploymentOf(settings, store))
 
   const waiters = new Map<GateRequestId, Set<Latch.Latch>>()
   const wake = (payload: string) => {
@@ -199,7 +201,7 @@ export const make = Effect.gen(function* () {
     judge: Effect.fnUntraced(function* (view) {
       const demand = demandNow(view)
       if (Result.isFailure(demand)) return yield* demand.failure
-      return standingOf(keys, yield* asked("deploymentId", store.deploymentId), view, demand.success)
+      return standingOf(keys, yield* where, view, demand.success)
     }),
     end,
     endOverdue: Effect.flatMap(
@@ -210,8 +212,7 @@ export const make = Effect.gen(function* () {
           gates.length
         )
     ),
-    tokenOf: (gate) =>
-      Effect.map(asked("deploymentId", store.deploymentId), (deployment) => keys.tokenOf(gate, deployment)),
+    tokenOf: (gate) => Effect.map(where, (deployment) => keys.tokenOf(gate, deployment)),
     keys
   })
 })

@@ -44,6 +44,7 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
     haltDatabaseUrl: given(secret(options.haltDatabaseUrl), env.haltDatabaseUrl, null),
     auditSecret: given(secret(options.auditSecret), env.auditSecret, null),
     workspaceSalt: given(secret(options.workspaceSalt), env.workspaceSalt, null),
+    deployment: given<string | null>(options.deployment, env.deployment, null),
     checkpointKey: given(secret(options.checkpointKey), env.checkpointKey, null),
     checkpointFile: given<string | null>(options.checkpointFile, env.checkpointFile, null),
     checkpointInterval: duration(options.checkpointInterval, defaults.checkpointInterval),
@@ -163,6 +164,9 @@ const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: Go
       "minimumRetention",
       "cannot be shorter than 183 days; a shorter time is a decision of each pruning"
     )
+  }
+  if (config.deployment !== null && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(config.deployment)) {
+    return yield* wrong("deployment", "must be a name of 1 to 128 letters, digits, dots, hyphens and underscores")
   }
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(config.schema)) {
     return yield* wrong("schema", "must be a plain lower-case Postgres identifier")

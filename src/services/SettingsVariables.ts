@@ -69,6 +69,7 @@ export const variables = Effect.all({
   haltDatabaseUrl: hidden("GOVERNANCE_HALT_DATABASE_URL"),
   auditSecret: hidden("GOVERNANCE_AUDIT_SECRET"),
   workspaceSalt: hidden("GOVERNANCE_WORKSPACE_SALT"),
+  deployment: text("GOVERNANCE_DEPLOYMENT"),
   checkpointKey: hidden("GOVERNANCE_CHECKPOINT_KEY"),
   checkpointFile: text("GOVERNANCE_CHECKPOINT_FILE"),
   stateDir: text("GOVERNANCE_STATE_DIR"),

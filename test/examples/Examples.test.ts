@@ -13,6 +13,15 @@ const run = (program: string, ...args: ReadonlyArray<string>) =>
   })
 
 describe("examples", () => {
+  it("approval.ts lets 999.99 through, waits with 1000.00 for a colleague, and runs it once (BEY-02, GAT-04)", () => {
+    assert.deepStrictEqual(run("approval.ts").trim().split("\n"), [
+      "refunded 999.99",
+      'rita approves: refund {"order":"A-17","usd":"1000.00"} by clerk',
+      "refunded 1000.00",
+      "1000.00 did not run: refund by agent clerk waits for the approval of a person"
+    ])
+  })
+
   it("shared-budget.ts lets two of three calls through, and none when it runs again on the same data (BEY-01, DEC-18)", () => {
     const directory = mkdtempSync(join(tmpdir(), "governance-example-"))
     try {

@@ -40,6 +40,10 @@ export type Command =
   | { readonly do: "grant"; readonly token: string; readonly racers: number }
   /** That many callers use the approval of `{n}` at once. */
   | { readonly do: "use"; readonly agent: string; readonly n: number; readonly racers: number }
+  /** Makes the call `pay` with `{n}`, waits for its approval, then writes a line to `file`; with `stops` it never comes to that. */
+  | { readonly do: "pay"; readonly agent: string; readonly n: number; readonly file: string; readonly stops: boolean }
+  /** What waits for a person. */
+  | { readonly do: "cards"; readonly agent: string }
   | { readonly do: "delegate"; readonly parent: string; readonly child: string }
   | { readonly do: "halt"; readonly agent: string }
   | { readonly do: "resume"; readonly agent: string }
@@ -68,6 +72,15 @@ export interface Answers {
   readonly ask: { readonly tokens: ReadonlyArray<string> }
   readonly grant: { readonly granted: number }
   readonly use: { readonly ran: number }
+  readonly pay: { readonly end: string }
+  readonly cards: {
+    readonly cards: ReadonlyArray<{
+      readonly request: string
+      readonly token: string
+      readonly earlier: string | null
+      readonly outcome: string | null
+    }>
+  }
   readonly delegate: null
   readonly halt: { readonly invokedNs: string; readonly completedNs: string }
   readonly resume: null

@@ -153,6 +153,10 @@ const program = Effect.gen(function* () {
         return Approving.grant(gates, command)
       case "use":
         return Approving.use(governor, command)
+      case "pay":
+        return Approving.pay(governor, command)
+      case "cards":
+        return Approving.cards(gates, command)
       case "delegate":
         return Effect.as(presence.delegate(command.parent, command.child), null)
       case "halt":

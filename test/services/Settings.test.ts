@@ -33,6 +33,7 @@ describe("Settings", () => {
         GOVERNANCE_HALT_DATABASE_URL: "postgres://c/d",
         GOVERNANCE_AUDIT_SECRET: "an audit secret",
         GOVERNANCE_WORKSPACE_SALT: "salt",
+        GOVERNANCE_DEPLOYMENT: "staging",
         GOVERNANCE_TEST_MODE: "1",
         GOVERNANCE_CHECKPOINT_KEY: "file:///key",
         GOVERNANCE_CHECKPOINT_FILE: "/mnt/checkpoints.jsonl",
@@ -57,6 +58,7 @@ describe("Settings", () => {
       assert.strictEqual(Redacted.value(config.checkpointKey!), "file:///key")
       assert.strictEqual(config.checkpointFile, "/mnt/checkpoints.jsonl")
       assert.strictEqual(config.stateDir, "/state")
+      assert.strictEqual(config.deployment, "staging")
       assert.isTrue(config.platform.bridgeEnabled)
       assert.deepStrictEqual(config.platform.trustedHosts, ["a.example", "b.example"])
       assert.deepStrictEqual(config.egress, { ...defaults.egress, allowedHosts: ["hooks.example", "b.example"] })
@@ -125,6 +127,9 @@ describe("Settings", () => {
       {},
       "GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION"
     ],
+    ["a deployment without a name", {}, { deployment: "" }, "deployment"],
+    ["a deployment with a line break", {}, { deployment: "production\nv2" }, "deployment"],
+    ["a deployment in look-alike letters", { GOVERNANCE_DEPLOYMENT: "prоduction" }, {}, "deployment"],
     ["a schema that is no identifier", {}, { schema: 'x"; drop' }, "schema"],
     ["routing without cost (ENT-07)", {}, { enableRouting: true, enableCost: false }, "enableRouting"],
     [

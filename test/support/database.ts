@@ -50,6 +50,9 @@ export const migratedDatabase = <E>(migration: Migration<E>): Layer.Layer<TestDa
 /** A database with this package's migrations; the runtime role has what they grant. */
 export const freshDatabase = migratedDatabase({ name: "package", run: ({ appRole }) => migrate({ appRole }) })
 
+/** A copy of a database that nobody is connected to any more, with everything in it; dropped with the scope. */
+export const copyOf = ({ name }: TestDatabase["Service"]) => create(name)
+
 /** A client of the test's database in one of its roles. Size and settings may be given. */
 export const layerSql = (
   role: "owner" | "app" | "admin",
