@@ -204,14 +204,11 @@ export const make = Effect.gen(function* () {
       return standingOf(keys, yield* where, view, demand.success)
     }),
     end,
-    endOverdue: Effect.flatMap(
-      Effect.suspend(() => within(store.overdue(1000), actBound, late("overdue"))),
-      (gates) =>
-        Effect.as(
-          Effect.forEach(gates, (gate) => end(gate, "expired"), { discard: true }),
-          gates.length
-        )
-    ),
+    endOverdue: Effect.gen(function* () {
+      const overdue = yield* within(store.overdue(1000), actBound, late("overdue"))
+      for (const gate of overdue) yield* Effect.catchIf(end(gate, "expired"), isBroken, () => broken(gate))
+      return overdue.length
+    }),
     tokenOf: (gate) => Effect.map(where, (deployment) => keys.tokenOf(gate, deployment)),
     keys
   })
@@ -221,6 +218,10 @@ export const layer = Layer.effect(GateRequests, make)
 
 /** More of an agent's requests than that do not wait for a person at once (T-12). */
 const maxPending = 100
+
+/** A request whose row cannot be written MUST NOT keep the others from their end. */
+const isBroken = ({ problem }: StoreError) => problem === "integrity"
+const broken = ({ requestId }: Gate) => Effect.logError("gates.request_broken", { request: requestId })
 
 const late = (operation: string) => () =>
   StoreError.because({ store: "GateStore", operation, problem: "deadline" }, undefined)

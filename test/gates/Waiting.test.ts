@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { planOf } from "../../src/schema/CallPlan.ts"
+import { eventOfGate } from "../../src/schema/GateRequest.ts"
+import { Audit } from "../../src/services/Audit.ts"
 import { Contracts } from "../../src/services/Contracts.ts"
 import { Gates } from "../../src/services/Gates.ts"
 import { Presence } from "../../src/services/Presence.ts"
-import { kinds } from "../services/World.ts"
+import { capture, kinds } from "../services/World.ts"
 import { agentId, card, clerk, ended, grant, pay, settle, started, world } from "./Gates.ts"
 
 const tagOf = (exit: Exit.Exit<unknown, { readonly _tag: string }>) =>
@@ -89,5 +91,27 @@ describe("A request that nobody waits for", () => {
       const late = yield* Effect.flip(gates.grant(token, { by: "rita" }))
       assert.strictEqual(late._tag === "ApprovalTokenError" ? late.problem : "", "expired")
     }).pipe(Effect.provide(world()))
+  )
+
+  it.effect(
+    "is ended although the row of another cannot be written, which is told and stays as it was (GAT-13)",
+    () => {
+      const log = capture()
+      return Effect.gen(function* () {
+        yield* clerk({ expiresAfter: 60 })
+        const gates = yield* Gates
+        const broken = yield* gates.request("pay", agentId, { usd: "5" })
+        yield* gates.request("pay", agentId, { usd: "6" })
+        const taken = eventOfGate(broken.requestId, "expired")
+        yield* (yield* Audit).log({ kind: "somebody else's", agentId, id: taken })
+        yield* TestClock.adjust("75 seconds")
+        yield* settle
+        const rows = yield* (yield* Audit).getEvents({ kinds: ["approval.expired"] })
+        assert.strictEqual(rows.length, 1)
+        assert.isAtLeast(log.named("gates.request_broken").length, 1)
+        const late = yield* Effect.flip(gates.grant(broken.token, { by: "rita" }))
+        assert.strictEqual(late._tag === "ApprovalTokenError" ? late.problem : "", "expired")
+      }).pipe(Effect.provide(world()), Effect.provide(log.layer))
+    }
   )
 })
