@@ -6,6 +6,7 @@ import { AgentScope } from "../../src/services/AgentScope.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { Contracts } from "../../src/services/Contracts.ts"
 import { Cost } from "../../src/services/Cost.ts"
+import { Gates } from "../../src/services/Gates.ts"
 import { Governor, governed } from "../../src/services/Governor.ts"
 import { Halts } from "../../src/services/Halts.ts"
 import { Loop } from "../../src/services/Loop.ts"
@@ -48,6 +49,8 @@ const matrix: ReadonlyArray<readonly [string, Kind, string]> = [
   ["governed call", "enforcement", "StoreError"],
   ["governed call of a stranger", "enforcement", "StoreError"],
   ["governed call of a halted agent", "enforcement", "AgentHaltedError"],
+  ["governed call that needs an approval", "enforcement", "StoreError"],
+  ["gates.request", "observation", "returned"],
   ["loop.recordCall within the limit", "observation", "returned"],
   ["loop.recordCall above the limit", "observation", "LoopDetected"],
   ["presence.heartbeat", "observation", "returned"],
@@ -62,6 +65,7 @@ const surfaces = Effect.gen(function* () {
   const audit = yield* Audit
   const contracts = yield* Contracts
   const cost = yield* Cost
+  const gates = yield* Gates
   const loop = yield* Loop
   const presence = yield* Presence
   const scope = yield* AgentScope
@@ -90,6 +94,10 @@ const surfaces = Effect.gen(function* () {
     "governed call": body.pipe(governed({ agentId: "clerk", sessionId: "s", tool: "work" })) as never,
     "governed call of a stranger": body.pipe(governed({ agentId: "stranger", sessionId: "s", tool: "work" })) as never,
     "governed call of a halted agent": body.pipe(governed({ agentId: "stopped", tool: "work" })) as never,
+    "governed call that needs an approval": body.pipe(
+      governed({ agentId: "clerk", sessionId: "s", tool: "work", approval: { required: true } })
+    ) as never,
+    "gates.request": Effect.map(gates.request("work", "clerk"), ({ grantable }) => assert.isFalse(grantable)),
     "loop.recordCall within the limit": loop.recordCall("clerk", "r", "work"),
     "loop.recordCall above the limit": Effect.repeat(loop.recordCall("clerk", "t", "work"), { times: 1 }),
     "presence.heartbeat": presence.heartbeat("clerk"),
