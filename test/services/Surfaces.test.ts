@@ -19,7 +19,7 @@ import { doneWithin, lined, memory, newLine } from "./World.ts"
 const agentId = "clerk"
 const call = { agentId, sessionId: "s1", tool: "pay" }
 const anyId = "00000000-0000-4000-8000-000000000000"
-type GateUse = Effect.Effect<unknown, { readonly _tag: string }>
+const gates = <A, E>(use: (service: Gates["Service"]) => Effect.Effect<A, E>) => Effect.flatMap(Gates, use)
 const usage = { model: "gpt-4o", inputTokens: 1, outputTokens: 1 }
 
 /** The way into each enforcement method, as a program takes it. */
@@ -196,19 +196,15 @@ const calls: Record<string, Effect.Effect<unknown, { readonly _tag: string }, Al
   "Presence.halt": Effect.flatMap(Presence, (presence) => presence.halt(agentId, { by: "ada", reason: "" })),
   "Presence.resume": Effect.flatMap(Presence, (presence) => presence.resume(agentId, { by: "ada" })),
   "Presence.delegate": Effect.flatMap(Presence, (presence) => presence.delegate(agentId, "intern")),
-  ...Object.fromEntries(
-    Object.entries({
-      grant: (gates: Gates["Service"]) => gates.grant("x", { by: "rita" }),
-      deny: (gates: Gates["Service"]) => gates.deny("x", { by: "rita" }),
-      list: (gates: Gates["Service"]) => gates.list(),
-      claim: (gates: Gates["Service"]) => gates.claim(anyId, { by: "rita", from: null, to: "rita" }),
-      hasGrantedApproval: (gates: Gates["Service"]) => gates.hasGrantedApproval(agentId),
-      editedArguments: (gates: Gates["Service"]) => gates.editedArguments(anyId),
-      cleanupResolved: (gates: Gates["Service"]) => gates.cleanupResolved(),
-      waitFor: (gates: Gates["Service"]) => gates.waitFor(anyId)
-    }).map(([method, use]) => [`Gates.${method}`, Effect.flatMap(Gates, (gates): GateUse => use(gates))])
-  ),
-  "Gates.request": Effect.flatMap(Gates, (gates) => gates.request("pay", agentId)),
+  "Gates.request": gates((service) => service.request("pay", agentId)),
+  "Gates.waitFor": gates((service) => service.waitFor(anyId)),
+  "Gates.grant": gates((service) => service.grant("x", { by: "rita" })),
+  "Gates.deny": gates((service) => service.deny("x", { by: "rita" })),
+  "Gates.list": gates((service) => service.list()),
+  "Gates.claim": gates((service) => service.claim(anyId, { by: "rita", from: null, to: "rita" })),
+  "Gates.hasGrantedApproval": gates((service) => service.hasGrantedApproval(agentId)),
+  "Gates.editedArguments": gates((service) => service.editedArguments(anyId)),
+  "Gates.cleanupResolved": gates((service) => service.cleanupResolved()),
   "Prompts.register": Effect.flatMap(Prompts, (prompts) => prompts.register("p", "text", { by: "ada" })),
   "Prompts.activate": Effect.flatMap(Prompts, (prompts) => prompts.activate("p", "0".repeat(64), { by: "ada" })),
   "Prompts.rollback": Effect.flatMap(Prompts, (prompts) => prompts.rollback("p", { by: "ada" })),
