@@ -72,20 +72,8 @@ const parts = new Set([
     "Identity",
     "Lineages"
   ],
-  ...[
-    "ChainKeyStore",
-    "KeyFollower",
-    "KeyRotation",
-    "LoopStore",
-    "LoopWindow",
-    "OpenCalls",
-    "Policies",
-    "PolicyStore",
-    "PresenceStore",
-    "Pricing",
-    "PromptStore",
-    "Rooms"
-  ],
+  ...["ChainKeyStore", "KeyFollower", "KeyRotation", "LoopStore", "LoopWindow", "OpenCalls", "Policies"],
+  ...["PolicyStore", "PresenceStore", "Pricing", "PromptStore", "Rooms"],
   ...["CheckpointKey", "CheckpointSinks", "CheckpointStore", "Checkpoints", "RememberedCheckpoint"],
   ...["BundleKeySource", "Bundles", "CheckpointProofs", "Compliance"],
   ...["Settings", "Signal", "StoreTransaction", "Sweep", "Wrappers"],
