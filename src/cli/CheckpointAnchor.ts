@@ -1,6 +1,7 @@
-import { Effect, FileSystem, Option } from "effect"
+import { Effect, FileSystem, Option, Stream } from "effect"
 import { Flag } from "effect/cli"
 import * as FileCheckpointSink from "../layers/FileCheckpointSink.ts"
+import type { ChainReport } from "../schema/ChainReport.ts"
 import type { Adoption } from "../schema/CheckpointEntry.ts"
 import { CheckpointContradicted, OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
 import type { CheckpointReport } from "../schema/CheckpointVerdict.ts"
@@ -60,13 +61,28 @@ const existing = Effect.fnUntraced(function* (path: string) {
       todo: "Give the path of a file that `governance checkpoint` or a program has written."
     })
   }
-  return yield* FileCheckpointSink.make(path)
+  const sink = yield* FileCheckpointSink.make(path)
+  const first = yield* Effect.orElseSucceed(
+    Stream.runHead(Stream.filter(sink.read, ({ _tag }) => _tag !== "Unreadable")),
+    () => Option.none()
+  )
+  if (Option.isNone(first)) {
+    return yield* new UsageError({
+      subject: "--checkpoints",
+      problem: "names a file without a single checkpoint in it",
+      todo: "Give the path of a file that `governance checkpoint` or a program has written."
+    })
+  }
+  return sink
 })
 
 /** What checkpoints say about the log, in lines. */
 export const anchorText = (report: CheckpointReport): string =>
   [
     ...report.findings.map(({ message, verdict }) => `${titles[verdict]}: ${terminalText(message)}`),
+    ...report.waiting.map(
+      (sink) => `${terminalText(sink)} has no checkpoint yet: the next program that signs makes it`
+    ),
     ...report.adoptions.map(adoptionText),
     report.anchoredTo > 0
       ? `anchored to checkpoint ${report.anchoredTo} of ${report.origin}: covers ${counted(report.coveredRows, "row")} in ${counted(report.coveredChains, "chain")}`
@@ -116,5 +132,15 @@ export const borneOut = Effect.fnUntraced(function* ({ findings }: CheckpointRep
     })
   }
 })
+
+/** The whole verdict in a word, of the chains and of their checkpoints; it stands first and goes with the exit code. */
+export const headline = (chains: ChainReport, { findings }: CheckpointReport): string => {
+  const against = (...verdicts: ReadonlyArray<string>) => findings.some(({ verdict }) => verdicts.includes(verdict))
+  if (against("otherIdentity")) return titles.otherIdentity
+  if (against("rollback", "forked")) return titles.rollback
+  if (chains.verdict === "tampered" || findings.some(({ verdict }) => contradictions.has(verdict))) return "TAMPERED"
+  const judged = chains.verdict === "ok" && (chains.authenticated || chains.rows === 0) && !against("unverifiable")
+  return judged ? "ok" : titles.unverifiable
+}
 
 const contradictions: ReadonlySet<string> = new Set(["missing", "shorter", "rewritten", "badSignature", "sinkBroken"])

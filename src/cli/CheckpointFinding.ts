@@ -21,7 +21,11 @@ export const checkpointFinding = (place: Place.Place["Service"]) =>
       const said = `the latest is ${latest.size}, ${Math.round(latest.ageMs / 1000)} s old`
       return latest.notes.length > 0
         ? Finding.ok(check, said)
-        : Finding.warn(check, `${said} and not signed`, "`governance checkpoint` signs it.")
+        : Finding.warn(
+            check,
+            `${said} and not signed`,
+            "The next program that signs does; or run `governance checkpoint` with GOVERNANCE_CHECKPOINT_KEY: it says what keeps it from it."
+          )
     }),
     Effect.orElseSucceed(() => Finding.warn(check, "could not be read", "Run `governance migrate`, then look again."))
   )

@@ -51,7 +51,7 @@ export class Environment extends Context.Service<
     ) => Layer.Layer<SqlClient.SqlClient | PgClient.PgClient | RuntimeRole, EnvironmentError, Platform>
     /** What replaces the secret of the log. */
     readonly rotation: (flags: SharedFlags) => Layer.Layer<KeyRotation | RotationPlace, EnvironmentError, Platform>
-    /** Retention, holds and erasure with the rights of the owner: nobody else may delete. Fails without an audit secret. */
+    /** Retention, holds, erasure and adoption with the rights of the owner: nobody else may delete. Fails without an audit secret. */
     readonly keeping: (flags: SharedFlags) => Layer.Layer<Keeping, EnvironmentError, Platform>
     /** Everything that can be looked at, from the configuration to the disk. Fails when the database does not answer. */
     readonly examine: (flags: SharedFlags) => Effect.Effect<Examination, never, Platform>
@@ -71,7 +71,7 @@ export type Services =
   | Presence
   | Prompts
   | OperatorPolicies
-export type Keeping = Erasure | LegalHolds | Retention
+export type Keeping = Checkpoints | Erasure | LegalHolds | Retention
 export type EnvironmentError =
   | ConfigurationError
   | OtherChainKey

@@ -3,10 +3,10 @@ import { Cause, Exit } from "effect"
 /** What the process tells its caller (L-06, DEC-20). Documented, never renumbered. */
 export const exitCodes = {
   ok: 0,
-  /** Tampered, refused, or a doctor that found something to repair. */
+  /** Tampered (rows changed, cut or deleted, as the chains or their checkpoints show), refused, or a doctor that found something to repair. */
   negative: 1,
   usage: 2,
-  /** A checkpoint contradicts the database, or it is another database than the one we knew. */
+  /** The database went back behind its checkpoints or beside them, or it is another one than we knew. */
   rollback: 3,
   /** Nothing speaks against the data, and something that would prove them is missing. */
   unverifiable: 4,

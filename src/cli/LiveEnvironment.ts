@@ -134,7 +134,7 @@ const rotation = Layer.merge(CheckpointAfterRotation.layer, RotationPlace.layer)
 )
 
 const keeping = Keeping.layer.pipe(
-  Layer.provide(checkpoints),
+  Layer.provideMerge(checkpoints),
   Layer.provide(audit),
   Layer.provide(Layer.mergeAll(RetentionStore.layer, SubjectKeyStore.layer, StoreTransaction.layer, Signal.layer)),
   Layer.provide(KeyFollower.layerOnce),

@@ -53,7 +53,8 @@ const decode: (text: string) => Option.Option<Remembered> = Schema.decodeUnknown
       origin: Schema.String,
       size: Schema.Int,
       root: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/)),
-      key: Schema.NullOr(Schema.String)
+      key: Schema.NullOr(Schema.String),
+      sinks: Schema.Array(Schema.String)
     })
   )
 )

@@ -7,6 +7,8 @@ export interface LogFacts {
   readonly where: string
   /** False for a sink that does not exist (any more). */
   readonly present: boolean
+  /** It does not exist, and nobody here knows that it ever did: the next checkpoint makes it. */
+  readonly waiting?: boolean
   readonly size: number
   readonly signedSize: number
   readonly origin: string | null
@@ -70,6 +72,8 @@ export interface CheckpointReport {
   readonly coveredChains: number
   readonly coveredRows: number
   readonly findings: ReadonlyArray<CheckpointFinding>
+  /** Sinks that were not given anything yet, as far as is known here. */
+  readonly waiting: ReadonlyArray<string>
   readonly adoptions: ReadonlyArray<Adoption>
 }
 
@@ -91,6 +95,7 @@ export const verdictOf = (facts: CheckpointFacts): CheckpointReport => {
     coveredChains: facts.coveredChains,
     coveredRows: facts.coveredRows,
     findings,
+    waiting: facts.others.filter(({ waiting }) => waiting === true).map(({ where }) => where),
     adoptions: facts.adoptions
   }
 }
@@ -193,14 +198,16 @@ const disagreement = ({ chain, checkpoint, kind, lastSeq, seq }: Disagreement): 
 })
 
 const unproved = (facts: CheckpointFacts): ReadonlyArray<CheckpointFinding> => {
-  const gone = facts.others.filter(({ present, where }) => !present && where !== "remembered")
+  const gone = facts.others.filter(
+    ({ present, waiting, where }) => !present && waiting !== true && where !== "remembered"
+  )
   const missing: ReadonlyArray<CheckpointFinding> =
     facts.database.signedSize === 0
       ? []
       : gone.map(({ where }) => ({
           verdict: "unverifiable",
           where,
-          message: `${where} does not exist: it was deleted, or never written`
+          message: `${where} does not exist any more, or cannot be read`
         }))
   const logs = [facts.database, ...facts.others.filter(({ present }) => present)]
   if (logs.every(({ size }) => size === 0)) {

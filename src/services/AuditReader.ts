@@ -1,4 +1,4 @@
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, Schema, Stream } from "effect"
 import { ChainIntegrityError } from "../schema/AuditError.ts"
 import { sessionClosed } from "../schema/AuditEvent.ts"
 import { recordOf } from "../schema/AuditReading.ts"
@@ -13,7 +13,6 @@ import {
 } from "../schema/ChainReport.ts"
 import type { ChainRow } from "../schema/Envelope.ts"
 import { ChainId, EventId, operatorChain, SessionId, sessionChain } from "../schema/Ids.ts"
-import { markerKind } from "../schema/RotationMarker.ts"
 import { type SignatureStatus, statusOf } from "../schema/SignatureStatus.ts"
 import { type AuditQuery, AuditStore, type ChainPosition } from "./AuditStore.ts"
 import { tail } from "./AuditTail.ts"
@@ -120,8 +119,10 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
     const keyIds = new Set<string>()
     const signers = new Set<string>()
     const late: Array<ChainReport["late"]["first"][number]> = []
-    const retired = RotationProof.retirements(
-      yield* store.find({ chain: operatorChain, kinds: [markerKind], limit: 10_000 })
+    const retired = yield* Stream.runFold(
+      store.rows(operatorChain),
+      (): RotationProof.Retirements => new Map(),
+      RotationProof.retire
     )
     let lateRows = 0
     let total = 0

@@ -6,10 +6,11 @@ import { type Adoption, adoptionText } from "../schema/CheckpointEntry.ts"
 import { OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
 import type { Disagreement } from "../schema/CheckpointVerdict.ts"
 import { emptyLog, finish, type LogState, step } from "../schema/CheckpointWalk.ts"
+import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { AgentId, EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import { emptyFrontier, rootOfFrontier } from "../schema/Merkle.ts"
-import { formatNote, formatVerifierKey, noteKeyId } from "../schema/SignedNote.ts"
+import { formatNote, noteKeyId } from "../schema/SignedNote.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { sha256 } from "./CheckpointKey.ts"
 import { type CheckpointReader, claimOf } from "./CheckpointReader.ts"
@@ -69,14 +70,12 @@ export const make = Effect.fnUntraced(function* (
           yield* store.adopt(yield* random.uuidV7(), earlier?.size ?? 0, entry.note)
         }
         if (entry._tag !== "Checkpoint" || at.frontier.size === before.size || before.size < (latest?.size ?? 0)) return
-        const { frontier } = at
-        yield* store.commit({
-          previous: before.size,
-          frontier,
-          root: rootOfFrontier(frontier, sha256),
-          leaves: entry.leaves
-        })
-        for (const note of entry.notes) yield* store.note(frontier.size, note)
+        yield* Effect.catchIf(
+          store.retake({ previous: before.size, leaves: entry.leaves }),
+          ({ problem }) => problem === "refused",
+          () => Effect.fail(notOwner)
+        )
+        for (const note of entry.notes) yield* store.note(at.frontier.size, note)
       })
     ).pipe(Effect.catchTag("CheckpointSinkError", (error) => Effect.fail(unreadable(error.message))))
   })
@@ -148,16 +147,11 @@ export const make = Effect.fnUntraced(function* (
         "too many chains for one statement"
       )
     }
-    // The log says it first: an adoption that nobody can read about MUST NOT count.
-    const id = yield* record(adoption)
-    yield* store.adopt(id, size, note.success)
-    yield* reader.memory.keep({
-      origin: own.key.name,
-      size,
-      root: Hex.encode(root),
-      key: formatVerifierKey(own.key, sha256)
+    const keep = Effect.gen(function* () {
+      // The log says it first: an adoption that nobody can read about MUST NOT count.
+      yield* store.adopt(yield* record(adoption), size, note.success)
     })
-    const checkpoint = yield* round.run({ anew: true, withinMs: null })
+    const checkpoint = yield* round.run({ anew: true, withinMs: null, adopting: { adoption, keep } })
     return { adoption, checkpoint }
   })
 })
@@ -167,9 +161,18 @@ const decodeOperator = Schema.decodeUnknownEffect(OperatorId)
 
 const isPlain = (text: string) => text.isWellFormed() && !/\p{Cc}/u.test(text)
 
-/** What is gone of each chain: everything from the first leaf on that its rows do not bear out. */
+/** What no program may put in, since nothing stored bears it out. */
+const notOwner = new ConfigurationError({
+  setting: "GOVERNANCE_DATABASE_URL",
+  problem: "has not the rights to take lost checkpoints back: connect as the role that ran `governance migrate`"
+})
+
+/** What is gone of each chain: everything from the first leaf on that its rows do not bear out, or from its end on. */
 const lostOf = (disagreements: ReadonlyArray<Disagreement>): Adoption["lost"] => {
   const after = new Map<string, number>()
-  for (const { chain, seq } of disagreements) after.set(chain, Math.min(seq - 1, after.get(chain) ?? seq - 1))
+  for (const { chain, kind, lastSeq, seq } of disagreements) {
+    const last = kind === "rewritten" ? seq - 1 : Math.min(seq - 1, lastSeq)
+    after.set(chain, Math.min(last, after.get(chain) ?? last))
+  }
   return [...after].map(([chain, last]) => ({ chain, after: last }))
 }

@@ -76,14 +76,21 @@ export const make = Effect.gen(function* () {
         const walked = yield* Effect.result(walk(sink.read, reader))
         const head = yield* Effect.result(sink.head)
         const present = Result.isSuccess(walked) && Result.isSuccess(head) && head.success !== null
-        return { sink, present, ...(Result.isSuccess(walked) ? walked.success : nothing()) }
+        // Before its first checkpoint a sink of this process is not there, and nobody has deleted it.
+        const waiting =
+          Result.isSuccess(head) &&
+          head.success === null &&
+          sinks.includes(sink) &&
+          !(recalled?.origin === name && recalled.sinks.includes(sink.name))
+        return { sink, present, waiting, ...(Result.isSuccess(walked) ? walked.success : nothing()) }
       })
     )
     const database = yield* walk(databaseLog, reader)
     const facts = [
-      ...others.map(({ present, roots, sink, state }) =>
-        logFacts(sink.name, present, state, agreement(roots, database))
-      ),
+      ...others.map(({ present, roots, sink, state, waiting }) => ({
+        ...logFacts(sink.name, present, state, agreement(roots, database)),
+        waiting
+      })),
       ...(recalled === null ? [] : [rememberedFacts(recalled, name, database, key)])
     ]
     // The log that reaches furthest is the one that the rows must bear out.
@@ -119,11 +126,19 @@ export const make = Effect.gen(function* () {
     const ahead = recalled !== null && (recalled.origin !== name || recalled.size > latest.size)
     if (ahead && !options.anew) return
     const key = options.key ?? (yield* ownKey)
+    const filled = yield* Effect.filter(sinks, (sink) =>
+      Effect.orElseSucceed(
+        Effect.map(sink.head, (head) => head !== null),
+        () => false
+      )
+    )
+    const known = options.anew || recalled?.origin !== name ? [] : recalled.sinks
     yield* memory.keep({
       origin: name,
       size: latest.size,
       root: Hex.encode(latest.root),
-      key: key === null ? (recalled?.key ?? null) : formatVerifierKey(key, sha256)
+      key: key === null ? (recalled?.key ?? null) : formatVerifierKey(key, sha256),
+      sinks: [...new Set([...known, ...filled.map((sink) => sink.name)])]
     })
   })
 

@@ -1,27 +1,31 @@
-import { Effect, Option, Result } from "effect"
+import { Duration, Effect, Option, Result } from "effect"
 import { Hex } from "effect/encoding"
 import { sameBytes } from "../schema/Chain.ts"
 import { leafHashOf, noteStatus, parseCheckpoint, signCheckpoint } from "../schema/Checkpoint.ts"
-import type { LogEntry } from "../schema/CheckpointEntry.ts"
-import {
-  CheckpointContradicted,
-  type CheckpointSinkError,
-  OtherIdentity,
-  RolledBack
-} from "../schema/CheckpointError.ts"
+import type { Adoption } from "../schema/CheckpointEntry.ts"
+import { CheckpointContradicted, OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
 import { emptyLog, step } from "../schema/CheckpointWalk.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { appendLeaves, emptyFrontier, type Frontier, isFrontier, rootOfFrontier } from "../schema/Merkle.ts"
 import { formatVerifierKey, parseNote } from "../schema/SignedNote.ts"
 import type { StoreError } from "../schema/StoreError.ts"
+import { handOver } from "./CheckpointHandOver.ts"
 import { sha256, verifyEd25519 } from "./CheckpointKey.ts"
 import { type CheckpointReader, claimOf } from "./CheckpointReader.ts"
-import type { CheckpointSink } from "./CheckpointSink.ts"
 import type { MovedChain, StoredCheckpoint } from "./CheckpointStore.ts"
+import { finishing } from "./Deadline.ts"
 import { isExcused } from "./LeafCheck.ts"
 
 /** Why a checkpoint was not made. All but `StoreError` mean that nothing will be signed until somebody acts. */
 export type CheckpointRefusal = StoreError | ConfigurationError | RolledBack | OtherIdentity | CheckpointContradicted
+
+export interface RoundOptions {
+  /** An operator has just answered for what was found: keys and memory are not held against it. */
+  readonly anew: boolean
+  readonly withinMs: number | null
+  /** What that operator answers for, and how it is kept: once what is there already was found sound and is signed. */
+  readonly adopting?: { readonly adoption: Adoption; readonly keep: Effect.Effect<void, StoreError> } | undefined
+}
 
 /** One round: look whether anything speaks against going on, cover what moved, sign, hand over (BEY-04, A-32). */
 export const make = (reader: CheckpointReader) => {
@@ -106,10 +110,11 @@ export const make = (reader: CheckpointReader) => {
   /** A leaf MUST be the row that stands there, or one that somebody answered for. */
   const contradicted = Effect.fnUntraced(function* (
     leaves: ReadonlyArray<{ readonly chain: string; readonly seq: number; readonly index: number }>,
-    own: Signer
+    own: Signer,
+    adopting: RoundOptions["adopting"]
   ) {
     if (leaves.length === 0) return
-    const excuses = yield* adoptions(own)
+    const excuses = [...(yield* adoptions(own)), ...(adopting === undefined ? [] : [adopting.adoption])]
     const goneTo = yield* reader.pruned().upTo
     const bad = leaves.filter((leaf) => leaf.seq > goneTo(leaf.chain) && !isExcused(leaf, leaf.index, excuses))
     const [first] = bad
@@ -122,7 +127,11 @@ export const make = (reader: CheckpointReader) => {
   })
 
   /** Signs a size that is committed, by whomever: the same bytes for everybody, once its leaves were looked at again. */
-  const sign = Effect.fnUntraced(function* (checkpoint: StoredCheckpoint, own: Signer) {
+  const sign = Effect.fnUntraced(function* (
+    checkpoint: StoredCheckpoint,
+    own: Signer,
+    adopting: RoundOptions["adopting"]
+  ) {
     const { previous, root, size } = checkpoint
     const [before] = previous === 0 ? [undefined] : yield* store.checkpoints(previous - 1, 1)
     const leaves = yield* store.leaves(previous, size)
@@ -132,25 +141,35 @@ export const make = (reader: CheckpointReader) => {
       leaves.map((leaf) => leafHashOf(leaf, sha256)),
       sha256
     )
-    const sound = isSound(from, before?.root ?? null) && after.size === size && isSound(after, root)
-    if (!sound) return yield* new RolledBack({ finding: `checkpoint ${size} does not follow from its leaves` })
+    const follows = isSound(from, before?.root ?? null) && after.size === size && isSound(after, root)
+    if (!follows) return yield* new RolledBack({ finding: `checkpoint ${size} does not follow from its leaves` })
     const rows = yield* store.rowsAt(leaves)
     yield* contradicted(
       leaves.flatMap((leaf, at) => {
         const hash = rows[at]?.hash
         return hash != null && sameBytes(hash, leaf.hash) ? [] : [{ ...leaf, index: previous + at }]
       }),
-      own
+      own,
+      adopting
     )
     const note = signCheckpoint({ origin: own.key.name, size, root }, own.key, sha256)
     if (Result.isFailure(note)) return yield* Effect.die(note.failure)
     yield* store.note(size, note.success)
   })
 
+  const sound = Effect.fnUntraced(function* (latest: StoredCheckpoint | null) {
+    const from: Frontier = latest === null ? emptyFrontier : { size: latest.size, peaks: latest.peaks }
+    if (!isSound(from, latest?.root ?? null)) {
+      return yield* new RolledBack({ finding: `checkpoint ${from.size} does not follow from its leaves` })
+    }
+    return from
+  })
+
   const grow = Effect.fnUntraced(function* (
     latest: StoredCheckpoint | null,
     moved: ReadonlyArray<MovedChain>,
-    own: Signer
+    own: Signer,
+    adopting: RoundOptions["adopting"]
   ) {
     yield* contradicted(
       moved.flatMap(({ chain, covered }) =>
@@ -158,47 +177,16 @@ export const make = (reader: CheckpointReader) => {
           ? []
           : [{ chain, seq: covered.seq, index: covered.index }]
       ),
-      own
+      own,
+      adopting
     )
-    const from: Frontier = latest === null ? emptyFrontier : { size: latest.size, peaks: latest.peaks }
-    if (!isSound(from, latest?.root ?? null)) {
-      return yield* new RolledBack({ finding: `checkpoint ${from.size} does not follow from its leaves` })
-    }
-    const leaves = moved.map(({ chain, hash, seq }) => ({ chain, hash, seq }))
-    const frontier = appendLeaves(
-      from,
-      leaves.map((leaf) => leafHashOf(leaf, sha256)),
-      sha256
-    )
-    return yield* store.commit({ previous: from.size, root: rootOfFrontier(frontier, sha256), frontier, leaves })
+    const { size } = yield* sound(latest)
+    return yield* store.commit({ previous: size, leaves: moved.map(({ chain, hash, seq }) => ({ chain, hash, seq })) })
   })
 
-  /** Everything that a sink has not got, from its own last size on (BEY-04): a crash in between is caught up here. */
-  const handOver = Effect.fnUntraced(function* (
-    sink: CheckpointSink,
-    own: Signer
-  ): Effect.fn.Return<void, StoreError | CheckpointSinkError> {
-    for (;;) {
-      const head = yield* sink.head
-      const known = new Set(head?.adoptions ?? [])
-      const adopted = (yield* store.adoptions).filter((note) => !known.has(note) && isOwn(note, own))
-      const page = yield* store.checkpoints(head?.size ?? 0, 50)
-      const entries: Array<LogEntry> = adopted.map((note) => ({ _tag: "Adoption", note }))
-      for (const { notes, previous, size } of page) {
-        const note = notes.find((one) => isOwn(one, own)) ?? notes[0]
-        if (note === undefined) break
-        entries.push({ _tag: "Checkpoint", previous, notes: [note], leaves: yield* store.leaves(previous, size) })
-      }
-      if (entries.length === 0) return
-      yield* sink.append(entries)
-    }
-  })
-
-  /** `anew`: an operator has just answered for what was found, so keys and memory are not held against it. */
-  const run = Effect.fnUntraced(function* (options: {
-    readonly anew: boolean
-    readonly withinMs: number | null
-  }): Effect.fn.Return<StoredCheckpoint | null, CheckpointRefusal> {
+  const run = Effect.fnUntraced(function* (
+    options: RoundOptions
+  ): Effect.fn.Return<StoredCheckpoint | null, CheckpointRefusal> {
     const own = yield* signer
     // Before the database: another process may hand over while we look, and that is no rollback.
     const seen = yield* heads
@@ -206,22 +194,35 @@ export const make = (reader: CheckpointReader) => {
     const first = yield* store.latest
     yield* guard(seen, first, own, options.anew)
     if (!options.anew) yield* guardMemory(first, own, recalled)
+    // From here on a program that ends waits: what is committed and not handed over proves nothing to others.
+    return yield* finishing(cover(options, own), patience)
+  })
+
+  const cover = Effect.fnUntraced(function* (options: RoundOptions, own: Signer) {
+    let { adopting } = options
     let covered = false
     for (let turn = 0; turn < maxTurns; turn++) {
       const latest = yield* store.latest
       if (latest !== null && !latest.notes.some((note) => isOwn(note, own))) {
-        yield* sign(latest, own)
+        yield* sign(latest, own, adopting)
         continue
+      }
+      if (adopting !== undefined) {
+        yield* sound(latest)
+        yield* adopting.keep
+        adopting = undefined
       }
       if (covered) break
       const moved = yield* store.moved(leavesAtOnce, options.withinMs)
       if (moved.length === 0) break
       // Who loses the swap looks again: the winner may have looked before our rows were there.
-      covered = (yield* grow(latest, moved, own)) && moved.length < leavesAtOnce
+      covered = (yield* grow(latest, moved, own, adopting)) && moved.length < leavesAtOnce
     }
     for (const sink of sinks) {
-      yield* Effect.catchTag(handOver(sink, own), "CheckpointSinkError", (error) =>
-        Effect.logWarning(`${error.message}. ${error.recoveryHint}`)
+      yield* Effect.catchTag(
+        handOver(store, sink, (note) => isOwn(note, own)),
+        "CheckpointSinkError",
+        (error) => Effect.logWarning(`${error.message}. ${error.recoveryHint}`)
       )
     }
     yield* reader.remember({ anew: options.anew })
@@ -234,6 +235,7 @@ export const make = (reader: CheckpointReader) => {
 /** Others who always win MUST NOT keep a round from ending. */
 const maxTurns = 200
 const leavesAtOnce = 5_000
+const patience = Duration.seconds(2)
 
 const isSound = (frontier: Frontier, root: Uint8Array | null) =>
   isFrontier(frontier) && (root === null ? frontier.size === 0 : sameBytes(rootOfFrontier(frontier, sha256), root))

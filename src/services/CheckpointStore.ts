@@ -36,8 +36,6 @@ export interface LeafRow {
 
 export interface CheckpointCommit {
   readonly previous: number
-  readonly root: Uint8Array
-  readonly frontier: Frontier
   readonly leaves: ReadonlyArray<CheckpointLeaf>
 }
 
@@ -60,8 +58,13 @@ export class CheckpointStore extends Context.Service<
     readonly rowsAt: (
       positions: ReadonlyArray<Pick<CheckpointLeaf, "chain" | "seq">>
     ) => Effect.Effect<ReadonlyArray<LeafRow>, StoreError>
-    /** Leaves and root in one atomic step. False: `previous` has a successor already, nothing was written (A-32). */
+    /**
+     * Leaves, and the root that follows from them, in one atomic step. False: `previous` has a successor already, nothing was
+     * written (A-32). Fails with `integrity` for a leaf that is no stored row after its chain's last leaf.
+     */
     readonly commit: (checkpoint: CheckpointCommit) => Effect.Effect<boolean, StoreError>
+    /** As `commit`, for leaves whose rows a restored backup has lost. `refused` without the rights of the tables' owner (A-06). */
+    readonly retake: (checkpoint: CheckpointCommit) => Effect.Effect<boolean, StoreError>
     /** Adds a note to a committed size. MUST be idempotent. */
     readonly note: (size: number, note: string) => Effect.Effect<void, StoreError>
     readonly adoptions: Effect.Effect<ReadonlyArray<string>, StoreError>

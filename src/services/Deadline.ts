@@ -21,6 +21,19 @@ export const within = <A, E, R, E2>(
     })
   )
 
+/** Once begun it is not left half done: who interrupts it waits for its end, that long at most. */
+export const finishing = <A, E, R>(self: Effect.Effect<A, E, R>, patience: Duration.Duration): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkDetach(self, { startImmediately: true }), (fiber) =>
+      Effect.onInterrupt(restore(Fiber.join(fiber)), () =>
+        Effect.andThen(
+          Effect.raceFirst(Fiber.await(fiber), Effect.sleep(patience)),
+          Effect.sync(() => fiber.interruptUnsafe())
+        )
+      )
+    )
+  )
+
 /** What is asked of one store, each question within the same time: silence is a `StoreError`. */
 export const askedOf =
   (store: string, deadline: Duration.Duration) =>

@@ -8,6 +8,8 @@ export interface Remembered {
   readonly root: string
   /** The verifier key, `name+hash+base64`; null when it was not known. */
   readonly key: string | null
+  /** The sinks that had something then: one of them that is gone was deleted. */
+  readonly sinks: ReadonlyArray<string>
 }
 
 /**

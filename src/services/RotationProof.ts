@@ -46,12 +46,13 @@ export const proves = (
 }
 
 /** When each key was taken out of use, by the markers of the log itself. */
-export const retirements = (markers: ReadonlyArray<ChainRow>): ReadonlyMap<KeyId, number> =>
-  new Map(
-    markers.flatMap((row) =>
-      Option.match(markerOf(row), { onNone: () => [], onSome: ({ from }) => [[from, row.atMs] as const] })
-    )
-  )
+export type Retirements = Map<KeyId, number>
+
+/** Adds what a row says of it; most say nothing. */
+export const retire = (known: Retirements, row: ChainRow): Retirements => {
+  const marker = isMarker(row) ? Option.getOrUndefined(markerOf(row)) : undefined
+  return marker === undefined ? known : known.set(marker.from, row.atMs)
+}
 
 /** By the time that the writer wrote into it: evidence of a writer that was left behind, none against one that lies (K-08). */
 export const isLate = (row: ChainRow, retired: ReadonlyMap<KeyId, number>): boolean => {

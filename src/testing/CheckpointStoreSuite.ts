@@ -43,6 +43,13 @@ export const suite = <E>(
           return yield* audit.head(sessionChain(SessionId.make(session)))
         })
 
+      const leafOf = (session: string) =>
+        Effect.gen(function* () {
+          const { hash, seq } = yield* append(session, 1)
+          assert.isNotNull(hash)
+          return { chain: sessionChain(SessionId.make(session)), seq, hash: hash! } satisfies CheckpointLeaf
+        })
+
       it.effect("begins with nothing, and knows the deployment it belongs to", () =>
         Effect.gen(function* () {
           const store = yield* CheckpointStore
@@ -76,11 +83,7 @@ export const suite = <E>(
       it.effect("gives leaves, roots, peaks and notes back as they were", () =>
         Effect.gen(function* () {
           const store = yield* CheckpointStore
-          const leaves = ["session:é", 'session:"{}"', "operator"].map((chain, at) => ({
-            chain,
-            seq: at + 1,
-            hash: sha(Buffer.from(chain))
-          }))
+          const leaves = yield* Effect.forEach(["é", '"{}"', "\\u0041\\", "a\u2028b</\u{1f600}", "\u200b/'%"], leafOf)
           const commit = yield* next(leaves)
           assert.isTrue(yield* store.commit(commit))
           const { size } = commit.frontier
@@ -104,12 +107,9 @@ export const suite = <E>(
           const store = yield* CheckpointStore
           for (let round = 0; round < 5; round++) {
             const tries = yield* Effect.forEach([1, 2, 3, 4, 5, 6], (count) =>
-              next(
-                Array.from({ length: count }, (_, at) => ({
-                  chain: `session:race-${round}-${count}`,
-                  seq: at + 1,
-                  hash: sha(Buffer.from(`${count}`))
-                }))
+              Effect.flatMap(
+                Effect.forEach(Array.from({ length: count }), (_, at) => leafOf(`race-${round}-${count}-${at}`)),
+                next
               )
             )
             const won = yield* Effect.forEach(tries, store.commit, { concurrency: "unbounded" })
@@ -120,6 +120,32 @@ export const suite = <E>(
             assert.strictEqual((yield* store.leaves(winner.previous, 1_000_000)).length, winner.leaves.length)
             for (const late of tries) assert.isFalse(yield* store.commit(late))
           }
+        })
+      )
+
+      it.effect("takes no leaf that is no stored row after its chain's last leaf (A-32, INV-2)", () =>
+        Effect.gen(function* () {
+          const store = yield* CheckpointStore
+          const [first, other] = [yield* leafOf("covered"), yield* leafOf("other")]
+          assert.isTrue(yield* store.commit(yield* next([first])))
+          const after = yield* leafOf("covered")
+          const lies: ReadonlyArray<ReadonlyArray<CheckpointLeaf>> = [
+            [],
+            [{ ...other, chain: "agent:ci" }],
+            [{ ...other, hash: new Uint8Array(32) }],
+            [{ ...other, seq: 2 }],
+            [other, { ...after, hash: other.hash }],
+            [first],
+            [after, after],
+            [other, first]
+          ]
+          const before = yield* store.latest
+          for (const leaves of lies) {
+            const error = yield* Effect.flip(store.commit(yield* next(leaves)))
+            assert.strictEqual(error.problem, "integrity")
+          }
+          assert.strictEqual((yield* store.latest)?.size, before?.size)
+          assert.isTrue(yield* store.commit(yield* next([after, other])))
         })
       )
 

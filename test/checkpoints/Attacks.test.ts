@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
+import { sqlState } from "../../src/layers/postgres/SqlFailure.ts"
 import { canonicalize } from "../../src/schema/CanonicalJson.ts"
 import { EventId, operatorChain, SessionId } from "../../src/schema/Ids.ts"
 import { prunedKind, sealedKind, segmentOf } from "../../src/schema/Retention.ts"
@@ -8,12 +9,15 @@ import { AuditStore } from "../../src/services/AuditStore.ts"
 import { ChainKeys } from "../../src/services/ChainKeys.ts"
 import { sha256 } from "../../src/services/CheckpointKey.ts"
 import { makeMemory } from "../../src/services/CheckpointSink.ts"
+import { CheckpointStore } from "../../src/services/CheckpointStore.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import * as RememberedCheckpoint from "../../src/services/RememberedCheckpoint.ts"
 import { draftIn } from "../../src/testing/AuditChains.ts"
 import { freshDatabase } from "../support/database.ts"
 import { attempts } from "./Rights.ts"
 import {
+  asOwner,
+  asProgram,
   chain,
   chains,
   dump,
@@ -23,6 +27,7 @@ import {
   newKey,
   reseal,
   restore,
+  retaken,
   rows,
   tamper,
   wipeCheckpoints
@@ -186,14 +191,18 @@ describe("a database that went back (A-05, A-06)", () => {
         }
         assert.strictEqual(sink.entries.length, 2)
 
-        const adopted = yield* here(
-          Effect.flatMap(Checkpoints, (checkpoints) =>
-            checkpoints.adopt({ by: "ada", reason: "disk died, dump of Friday" })
-          )
+        const adopt = Effect.flatMap(Checkpoints, (checkpoints) =>
+          checkpoints.adopt({ by: "ada", reason: "disk died, dump of Friday" })
         )
+        const program = yield* here(Effect.flip(adopt))
+        assert.strictEqual(program._tag, "ConfigurationError")
+        assert.include(program.message, "connect as the role that ran `governance migrate`")
+        const owning = inProcess({ sinks: [sink], memory, owner: true })
+        const adopted = yield* owning(adopt)
+        // All five rows of the one are gone; of the other there are 12, and 2 that came since.
         assert.deepStrictEqual(adopted.adoption.lost, [
-          { chain: "session:new", after: 4 },
-          { chain: "session:s", after: 31 }
+          { chain: "session:new", after: 0 },
+          { chain: "session:s", after: 14 }
         ])
         const after = yield* here(Effect.andThen(rows("s", 2), Effect.andThen(make, examined)))
         assert.strictEqual(after.verdict, "ok", JSON.stringify(after.findings))
@@ -207,7 +216,7 @@ describe("a database that went back (A-05, A-06)", () => {
         // Restored once more, to before that: what was answered for then is known from the sink, what is lost now is not.
         yield* restore
         assert.strictEqual((yield* here(examined)).verdict, "rollback")
-        yield* here(Effect.flatMap(Checkpoints, (checkpoints) => checkpoints.adopt({ by: "bob", reason: "again" })))
+        yield* owning(Effect.flatMap(Checkpoints, (checkpoints) => checkpoints.adopt({ by: "bob", reason: "again" })))
         const twice = yield* here(examined)
         assert.strictEqual(twice.verdict, "ok", JSON.stringify(twice.findings))
         assert.deepStrictEqual(twice.adoptions.map(({ by }) => by).sort(), ["ada", "bob"])
@@ -349,6 +358,12 @@ describe("rows that retention removed", () => {
       assert.isNotNull(yield* inProcess()(Effect.andThen(rows("s", 1), make)))
       yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:other' AND seq <= 3")
       assert.strictEqual((yield* inProcess()(examined)).verdict, "missing")
+      // What was planted or changed without the key excuses nothing.
+      yield* tamper(
+        "UPDATE governance_audit_events SET hmac = decode(repeat('00', 32), 'hex') WHERE kind = 'audit.segment_sealed'"
+      )
+      const { findings } = yield* inProcess()(examined)
+      assert.isTrue(findings.some((found) => found.chain === "session:s" && found.seq === 12))
     }).pipe(inFresh)
   )
 
@@ -368,6 +383,75 @@ describe("rows that retention removed", () => {
       )
       assert.strictEqual(refused._tag, "CheckpointContradicted")
     }).pipe(inFresh)
+  )
+})
+
+describe("a program that lies with the rights of the runtime role", () => {
+  const commit = (previous: number, leaves: ReadonlyArray<readonly [string, string, string]>) =>
+    `SELECT governance_commit_checkpoint(${previous}, ARRAY[${leaves.map(([name]) => name)}]::text[],
+       ARRAY[${leaves.map(([, seq]) => seq)}]::bigint[], ARRAY[${leaves.map(([, , hash]) => hash)}]::bytea[])`
+  const stored = (seq: number) =>
+    `(SELECT hash FROM governance_audit_events WHERE chain = 'session:s' AND seq = ${seq})`
+  const zero = `'\\x${"00".repeat(32)}'`
+
+  it.live("is refused whatever it claims, and signing goes on; an unsigned truth is signed by the next (A-32)", () =>
+    Effect.gen(function* () {
+      const sink = makeMemory("file")
+      const here = inProcess({ sinks: [sink] })
+      yield* here(Effect.andThen(covered, rows("s", 2)))
+      const random = `'\\x${"5a".repeat(32)}'`
+      for (const [text, code] of [
+        [commit(2, [["'agent:ci'", "1", zero]]), "GV001"],
+        [commit(2, [["'session:s'", "14", zero]]), "GV001"],
+        [commit(2, [["'session:s'", "15", stored(14)]]), "GV001"],
+        [commit(2, [["'session:s'", "12", stored(12)]]), "GV001"],
+        [commit(2, [["'session:s'", "3", stored(3)]]), "GV001"],
+        [
+          commit(2, [
+            ["'session:s'", "13", stored(13)],
+            ["'session:s'", "14", stored(14)]
+          ]),
+          "GV001"
+        ],
+        [commit(2, [["'session:s'", "NULL", stored(14)]]), "GV001"],
+        [commit(2, []), "GV001"],
+        [
+          `SELECT governance_commit_checkpoint(2, 3, ${random}, ${random}, ARRAY['agent:ci'], ARRAY[1::bigint], ARRAY[${zero}::bytea])`,
+          "42883"
+        ],
+        [retaken(2, "agent:ci", 1, zero), "42501"]
+      ] as const) {
+        assert.strictEqual(sqlState(yield* Effect.flip(asProgram(text))), code, text)
+      }
+      yield* asProgram(commit(2, [["'session:s'", "13", stored(13)]]))
+      const made = yield* here(make)
+      assert.deepInclude(made, { size: 4, previous: 3 })
+      const report = yield* here(examined)
+      assert.deepStrictEqual([report.verdict, report.anchoredTo], ["ok", 4], JSON.stringify(report.findings))
+    }).pipe(inFresh)
+  )
+
+  it.live(
+    "or an owner who put in what does not follow: an adoption that fails is neither kept nor remembered (A-06)",
+    () =>
+      Effect.gen(function* () {
+        const memory = RememberedCheckpoint.makeMemory()
+        const here = inProcess({ memory })
+        yield* here(Effect.andThen(covered, rows("s", 1)))
+        const before = yield* memory.recall
+        yield* asOwner(retaken(2, "session:s", 13, stored(13)))
+        yield* tamper(`UPDATE governance_checkpoints SET root = ${zero} WHERE size = 3`)
+        const refused = yield* here(
+          Effect.flatMap(Checkpoints, (checkpoints) =>
+            Effect.flip(checkpoints.adopt({ by: "ada", reason: "what is it" }))
+          )
+        )
+        assert.strictEqual(refused._tag, "RolledBack")
+        assert.deepStrictEqual(yield* memory.recall, before)
+        const store = Effect.flatMap(CheckpointStore, ({ adoptions }) => adoptions)
+        assert.deepStrictEqual(yield* here(store), [])
+        assert.isFalse((yield* here(chains)).chains.some((one) => one.chain === operatorChain))
+      }).pipe(inFresh)
   )
 })
 

@@ -170,7 +170,7 @@ describe("A file of checkpoints", () => {
 })
 
 describe("The remembered checkpoint", () => {
-  const seen = { origin: key.name, size: 3, root: "0".repeat(64), key: null }
+  const seen = { origin: key.name, size: 3, root: "0".repeat(64), key: null, sinks: ["file"] }
 
   it.effect("is kept for one place in a file of the user's alone, replaced as a whole", () =>
     inDirectory((directory) =>

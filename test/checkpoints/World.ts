@@ -31,6 +31,8 @@ export interface ProcessOptions {
   readonly sinks?: ReadonlyArray<CheckpointSink>
   readonly memory?: RememberedCheckpoint.RememberedCheckpoint["Service"]
   readonly signing?: CheckpointKey.SigningKey | null
+  /** Connects as the role that owns the tables. */
+  readonly owner?: boolean
 }
 
 /** What a process of its own has, over the test's database. */
@@ -44,7 +46,13 @@ export const processOn = (options: ProcessOptions = {}) =>
     Layer.provide(
       Layer.succeed(RememberedCheckpoint.RememberedCheckpoint, options.memory ?? RememberedCheckpoint.makeMemory())
     ),
-    Layer.provide(Layer.unwrap(Effect.map(TestDatabase, ({ appUrl }) => Database.layerFromUrl(appUrl)))),
+    Layer.provide(
+      Layer.unwrap(
+        Effect.map(TestDatabase, ({ appUrl, ownerUrl }) =>
+          Database.layerFromUrl(options.owner === true ? ownerUrl : appUrl)
+        )
+      )
+    ),
     Layer.fresh
   )
 
@@ -73,10 +81,18 @@ const tables = [
   "governance_meta"
 ]
 
-const sql = (statements: ReadonlyArray<string>) =>
+const sqlAs = (role: "admin" | "owner" | "app") => (statements: ReadonlyArray<string>) =>
   SqlClient.SqlClient.use((client) =>
     Effect.forEach(statements, (text) => client.unsafe(text).unprepared, { discard: true })
-  ).pipe(Effect.provide(layerSql("admin", { maxConnections: 1 }), { local: true }))
+  ).pipe(Effect.provide(layerSql(role, { maxConnections: 1 }), { local: true }))
+const sql = sqlAs("admin")
+
+export const asOwner = (...statements: ReadonlyArray<string>) => sqlAs("owner")(statements)
+export const asProgram = (...statements: ReadonlyArray<string>) => sqlAs("app")(statements)
+
+/** A checkpoint of one leaf whatever the rows say, as only the owner can put it in. */
+export const retaken = (previous: number, name: string, seq: number, hash: string) =>
+  `SELECT governance_retake_checkpoint(${previous}, ARRAY['${name}'], ARRAY[${seq}::bigint], ARRAY[${hash}::bytea])`
 
 /** What somebody with every right on the server can do: triggers off, change, triggers on again. */
 export const tamper = (...statements: ReadonlyArray<string>) =>

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Layer, Redacted, Result, Scope } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Redacted, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Memory from "../../src/layers/Memory.ts"
 import * as MemoryAuditStore from "../../src/layers/memory/AuditStore.ts"
 import * as MemoryCheckpointStore from "../../src/layers/memory/CheckpointStore.ts"
 import { checkpointText, leafHashOf, originOf, parseCheckpoint, signCheckpoint } from "../../src/schema/Checkpoint.ts"
+import type { LogEntry } from "../../src/schema/CheckpointEntry.ts"
 import { appendLeaves, emptyFrontier, rootOfFrontier } from "../../src/schema/Merkle.ts"
 import { Audit, layerWith as layerAudit } from "../../src/services/Audit.ts"
 import * as AuditFallback from "../../src/services/AuditFallback.ts"
@@ -12,11 +13,11 @@ import * as ChainKeys from "../../src/services/ChainKeys.ts"
 import { layerOf as layerOfKey, sha256 } from "../../src/services/CheckpointKey.ts"
 import { CheckpointSinks, makeMemory } from "../../src/services/CheckpointSink.ts"
 import { CheckpointStore } from "../../src/services/CheckpointStore.ts"
-import { Checkpoints, layer as layerCheckpoints } from "../../src/services/Checkpoints.ts"
+import { Checkpoints, layer as layerCheckpoints, layerOnDemand } from "../../src/services/Checkpoints.ts"
 import * as RememberedCheckpoint from "../../src/services/RememberedCheckpoint.ts"
 import * as Settings from "../../src/services/Settings.ts"
 import { freshDatabase } from "../support/database.ts"
-import { examined, inProcess, key, make, processOn, rows } from "./World.ts"
+import { asOwner, examined, inProcess, key, make, processOn, retaken, rows } from "./World.ts"
 
 const seed = "4f8d1e7a".repeat(8)
 const inFresh = Effect.provide(freshDatabase, { local: true })
@@ -151,7 +152,7 @@ describe("A crash between", () => {
             const [moved] = yield* store.moved(10, null)
             const frontier = appendLeaves(emptyFrontier, [leafHashOf(moved!, sha256)], sha256)
             const root = rootOfFrontier(frontier, sha256)
-            assert.isTrue(yield* store.commit({ previous: 0, frontier, root, leaves: [moved!] }))
+            assert.isTrue(yield* store.commit({ previous: 0, leaves: [moved!] }))
             return { deploymentId: yield* store.deploymentId, size: 1, root }
           })
         )
@@ -190,9 +191,10 @@ describe("A crash between", () => {
           Effect.gen(function* () {
             const store = yield* CheckpointStore
             yield* rows("s", 3)
-            const leaf = { chain: "session:s", seq: 2, hash: new Uint8Array(32) }
-            const frontier = appendLeaves(emptyFrontier, [leafHashOf(leaf, sha256)], sha256)
-            yield* store.commit({ previous: 0, frontier, root: rootOfFrontier(frontier, sha256), leaves: [leaf] })
+            const lie = { previous: 0, leaves: [{ chain: "session:s", seq: 2, hash: new Uint8Array(32) }] }
+            assert.strictEqual((yield* Effect.flip(store.commit(lie))).problem, "integrity")
+            assert.strictEqual((yield* Effect.flip(store.retake(lie))).problem, "refused")
+            yield* asOwner(retaken(0, "session:s", 2, `'\\x${"00".repeat(32)}'`))
             return yield* Effect.flip(make)
           })
         )
@@ -203,6 +205,68 @@ describe("A crash between", () => {
         )
       }).pipe(inFresh)
   )
+})
+
+describe("Who is interrupted in the middle of a round", () => {
+  const onMemory = Layer.mergeAll(MemoryCheckpointStore.layer).pipe(Layer.provideMerge(MemoryAuditStore.layer))
+  for (const place of ["commit", "note", "append"] as const) {
+    it.effect(`at ${place} finishes it first: signed and handed over, or waits 2 s for it (BEY-04)`, () =>
+      Effect.gen(function* () {
+        const store = yield* CheckpointStore
+        const kept = makeMemory()
+        const memory = RememberedCheckpoint.makeMemory()
+        yield* rows("s", 2)
+        const begin = Effect.fnUntraced(function* (go: Effect.Effect<void>) {
+          const reached = yield* Deferred.make<void>()
+          const stop = Effect.andThen(Deferred.succeed(reached, undefined), go)
+          const at = <A, E>(here: typeof place, self: Effect.Effect<A, E>) =>
+            here === place ? Effect.andThen(stop, self) : self
+          const slow = CheckpointStore.of({
+            ...store,
+            commit: (given) => at("commit", store.commit(given)),
+            note: (size, note) => at("note", store.note(size, note))
+          })
+          const sink = { ...kept, append: (more: ReadonlyArray<LogEntry>) => at("append", kept.append(more)) }
+          const process = layerOnDemand.pipe(
+            Layer.provide([
+              Layer.succeed(CheckpointStore, slow),
+              layerOfKey(key),
+              Layer.succeed(CheckpointSinks, [sink])
+            ]),
+            Layer.provide(Layer.succeed(RememberedCheckpoint.RememberedCheckpoint, memory)),
+            Layer.fresh
+          )
+          const running = yield* Effect.forkChild(Effect.provide(make, process, { local: true }))
+          yield* Deferred.await(reached)
+          const ending = yield* Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
+          return { ending, report: Effect.provide(examined, process, { local: true }) }
+        })
+
+        const hanging = yield* begin(Effect.never)
+        yield* TestClock.adjust("1999 millis")
+        assert.isUndefined(hanging.ending.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        yield* Fiber.await(hanging.ending)
+        assert.strictEqual(kept.entries.length, 0)
+        // Nobody has deleted what was never there.
+        const early = yield* hanging.report
+        assert.strictEqual(early.verdict, place === "commit" ? "noCheckpoints" : "ok")
+        assert.deepStrictEqual(early.waiting, ["memory"])
+
+        const gate = yield* Deferred.make<void>()
+        if (place === "note") yield* rows("s", 1)
+        const slow = yield* begin(Deferred.await(gate))
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.await(slow.ending)
+        assert.strictEqual(kept.entries.length, place === "note" ? 2 : 1)
+        const report = yield* slow.report
+        assert.deepStrictEqual([report.verdict, report.waiting], ["ok", []], JSON.stringify(report))
+        // What is known to have been there and is gone was taken away.
+        kept.entries.length = 0
+        assert.strictEqual((yield* slow.report).verdict, "unverifiable")
+      }).pipe(Effect.provide(onMemory), Effect.provide(ChainKeys.layerTest))
+    )
+  }
 })
 
 describe("Many processes at once", () => {

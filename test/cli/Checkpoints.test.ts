@@ -39,6 +39,10 @@ const withEnv = (more: Readonly<Record<string, string>>, ...args: ReadonlyArray<
     })
   })
 const cli = (...args: ReadonlyArray<string>) => withEnv({}, ...args)
+const asOwner = (...args: ReadonlyArray<string>) =>
+  Effect.flatMap(TestDatabase, ({ ownerUrl }) =>
+    withEnv({ GOVERNANCE_DATABASE_URL: Redacted.value(ownerUrl) }, ...args)
+  )
 const emit = (session: string) => cli("emit", "step", "--agent", "clerk", "--session", session)
 
 /** One story in order, on one database: each test stands on what the one before it left. */
@@ -85,8 +89,13 @@ describe("governance checkpoint", () => {
     it.effect("bad input is refused before anything is asked or written: 2 (L-05)", () =>
       Effect.gen(function* () {
         const { path } = yield* Directory
+        writeFileSync(join(path, "notes.md"), "# Checkpoints\n\nThey are elsewhere.\n")
+        writeFileSync(join(path, "empty"), "")
         for (const args of [
           ["verify", "--checkpoints", "/nowhere"],
+          ["verify", "--checkpoints", path],
+          ["verify", "--checkpoints", join(path, "notes.md")],
+          ["verify", "--checkpoints", join(path, "empty")],
           ["verify", "--checkpoint-key", "rubbish"],
           ["checkpoint", "adopt"]
         ]) {
@@ -130,6 +139,8 @@ describe("governance checkpoint", () => {
           yield* restore
           const verified = yield* cli("verify")
           assert.strictEqual(verified.code, 3)
+          assert.match(verified.out, /^ROLLED BACK: 1 row in 1 chain, 0 breaks, \d findings of checkpoints$/m)
+          assert.notMatch(verified.out, /^ok/m)
           assert.include(verified.out, "ROLLED BACK: the database is older than")
           assert.include(verified.out, "DELETED: session:s2 was deleted")
           assert.include(
@@ -139,7 +150,10 @@ describe("governance checkpoint", () => {
           assert.strictEqual((yield* cli("checkpoint")).code, 3)
           const empty = yield* cli("checkpoint", "adopt", "--reason", "a\u0007b", "--by", "ada")
           assert.strictEqual(empty.code, 2)
-          const adopted = yield* cli("checkpoint", "adopt", "--reason", "disk died\u202e", "--by", "ada")
+          const program = yield* cli("checkpoint", "adopt", "--reason", "disk died", "--by", "ada")
+          assert.strictEqual(program.code, 2)
+          assert.include(program.err, "connect as the role that ran")
+          const adopted = yield* asOwner("checkpoint", "adopt", "--reason", "disk died\u202e", "--by", "ada")
           assert.strictEqual(adopted.code, 0, adopted.err)
           assert.include(adopted.out, "lost: session:s1 after row 1, session:s2 after row 0")
           assert.notInclude(adopted.out, "\u202e")
@@ -147,6 +161,22 @@ describe("governance checkpoint", () => {
           assert.strictEqual(after.code, 0, after.out + after.err)
           assert.include(after.out, "adopted at checkpoint 3")
         })
+    )
+
+    it.effect("verify is 4 once the file of checkpoints is gone, and 0 before there ever was one (BEY-04)", () =>
+      Effect.gen(function* () {
+        const { path } = yield* Directory
+        const fresh = { GOVERNANCE_CHECKPOINT_FILE: join(path, "second.jsonl") }
+        const before = yield* withEnv(fresh, "verify")
+        assert.strictEqual(before.code, 0, before.err)
+        assert.include(before.out, "second.jsonl has no checkpoint yet")
+        assert.strictEqual((yield* withEnv(fresh, "checkpoint")).code, 0)
+        rmSync(join(path, "second.jsonl"))
+        const gone = yield* withEnv(fresh, "verify")
+        assert.strictEqual(gone.code, 4)
+        assert.match(gone.out, /^NOT VERIFIED: \d/m)
+        assert.include(gone.err, "does not exist any more")
+      })
     )
 
     it.effect("verify is 1 for rows that a checkpoint saw and that are gone, and names them (A-04)", () =>
@@ -159,6 +189,7 @@ describe("governance checkpoint", () => {
         )
         const verified = yield* cli("verify")
         assert.strictEqual(verified.code, 1)
+        assert.match(verified.out, /^TAMPERED: .*, 0 breaks, 1 finding of checkpoints\n/m)
         assert.include(verified.out, "DELETED: session:s3 was deleted")
         // Of one chain only what concerns it is said.
         assert.notInclude((yield* cli("verify", "--session", "s1")).out, "session:s3")

@@ -7,7 +7,7 @@ import { AgentId, agentChain, KeyId } from "../../src/schema/Ids.ts"
 import type { JsonObject } from "../../src/schema/Json.ts"
 import { markerKind, markerText, placeAfter } from "../../src/schema/RotationMarker.ts"
 import * as ChainKeys from "../../src/services/ChainKeys.ts"
-import { isLate, markerBreaks, retiredKeyGraceMs, retirements } from "../../src/services/RotationProof.ts"
+import { isLate, markerBreaks, retire, retiredKeyGraceMs } from "../../src/services/RotationProof.ts"
 import { newSecret, operatorDraft } from "./Processes.ts"
 
 const keysOf = (secret: string, historic: ReadonlyArray<string> = []) =>
@@ -121,7 +121,7 @@ describe("a key that was taken out of use", () => {
   it.effect("seals no row later than the marker and its grace without being named (K-03)", () =>
     Effect.gen(function* () {
       const { both, good, marker, old } = yield* scene
-      const retired = retirements([marker(good)])
+      const retired = retire(new Map(), marker(good))
       const at = (atMs: number, keys = old) => seal({ ...operatorDraft(), atMs }, genesis, keys.current)
       assert.isFalse(isLate(at(retiredKeyGraceMs), retired))
       assert.isTrue(isLate(at(retiredKeyGraceMs + 1), retired))

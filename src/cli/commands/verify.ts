@@ -2,11 +2,12 @@ import { Clock, Effect, Option } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
 import { ChainIntegrityError } from "../../schema/AuditError.ts"
 import type { ChainReport } from "../../schema/ChainReport.ts"
+import type { CheckpointReport } from "../../schema/CheckpointVerdict.ts"
 import { sessionChain } from "../../schema/Ids.ts"
 import { SignatureStatus } from "../../schema/SignatureStatus.ts"
 import { terminalText } from "../../schema/TerminalText.ts"
 import { Audit } from "../../services/Audit.ts"
-import { anchorText, borneOut, checkpointFlags, examined, ofThisLog } from "../CheckpointAnchor.ts"
+import { anchorText, borneOut, checkpointFlags, examined, headline, ofThisLog } from "../CheckpointAnchor.ts"
 import { counted, Tampered, Unverifiable } from "../CliFailure.ts"
 import { withReader } from "../Environment.ts"
 import { keysMissing, secretMissing } from "../Judgement.ts"
@@ -14,7 +15,7 @@ import { chainIdOf, session, sessionIdOf } from "../Names.ts"
 import { answer, progress } from "../Output.ts"
 import { table } from "../Table.ts"
 
-/** Walks the chains and reports every break. Exit 0: clean; 1: tampered; 3: rolled back or another log; 4: a proof is missing (L-06). */
+/** Walks the chains and reports every break. Exit 0: clean; 1: tampered, also as checkpoints show; 3: rolled back or another log; 4: a proof is missing (L-06). */
 export const verify = Command.make("verify", {
   session,
   chain: Flag.String("chain").pipe(
@@ -24,7 +25,9 @@ export const verify = Command.make("verify", {
   ),
   ...checkpointFlags
 }).pipe(
-  Command.withDescription("Check that no row of the audit log was changed, removed, reordered or forged."),
+  Command.withDescription(
+    "Check that no row of the audit log was changed, removed, reordered or forged. Exit 0: clean; 1: tampered, as chains or checkpoints show; 3: the database went back, or is another one; 4: a proof is missing."
+  ),
   Command.withExamples([
     { command: "governance verify", description: "Every chain" },
     {
@@ -56,7 +59,10 @@ export const verify = Command.make("verify", {
       const nothing = only !== undefined && found.rows === 0 && found.verdict === "ok" && !isPruned(found)
       const report: ChainReport = nothing ? { ...found, verdict: "unverifiable" } : found
       const checkpoints = yield* examined(input, only)
-      yield* answer({ ...report, checkpoints }, (width) => `${text(report, width)}\n${anchorText(checkpoints)}`)
+      yield* answer(
+        { ...report, checkpoints },
+        (width) => `${text(report, checkpoints, width)}\n${anchorText(checkpoints)}`
+      )
       yield* ofThisLog(checkpoints)
       yield* conclude(report, only)
       yield* borneOut(checkpoints)
@@ -77,14 +83,15 @@ const walk = Effect.fnUntraced(function* (chain: string | undefined) {
   return yield* Effect.ensuring(audit.report({ onProgress, ...(chain === undefined ? {} : { chain }) }), line.clear)
 })
 
-const text = (report: ChainReport, width: number | undefined): string => {
+const text = (report: ChainReport, checkpoints: CheckpointReport, width: number | undefined): string => {
+  const against = checkpoints.findings.filter(({ verdict }) => verdict !== "noCheckpoints").length
   const bad = report.chains.filter(({ verdict }) => verdict !== "ok")
   const lines = [
     ...(bad.length === 0 ? [] : [table(columns, bad, width), ""]),
     ...report.breaks.map((found) => terminalText(new ChainIntegrityError(found).message)),
     ...(report.breaks.length === 0 ? [] : [""]),
     ...noteLines(report),
-    `${verdicts[report.verdict]}: ${counted(report.rows, "row")} in ${counted(report.chains.length, "chain")}, ${counted(report.breaks.length, "break")}`,
+    `${headline(report, checkpoints)}: ${counted(report.rows, "row")} in ${counted(report.chains.length, "chain")}, ${counted(report.breaks.length, "break")}${against === 0 ? "" : `, ${counted(against, "finding")} of checkpoints`}`,
     ...signatureLines(report),
     ...(report.authenticated
       ? []
@@ -135,8 +142,6 @@ const columns = [
   { title: "NOT JUDGED", right: true, keep: true, value: (row: ChainReport["chains"][number]) => String(row.unjudged) },
   { title: "VERDICT", keep: true, value: (row: ChainReport["chains"][number]) => row.verdict }
 ]
-
-const verdicts = { ok: "ok", tampered: "TAMPERED", unverifiable: "NOT VERIFIED" } as const
 
 const conclude = Effect.fnUntraced(function* (report: ChainReport, chain: string | undefined) {
   if (report.verdict === "tampered") {

@@ -1,9 +1,13 @@
 import { Clock, Effect, Layer, Stream } from "effect"
-import type { CheckpointLeaf } from "../../schema/Checkpoint.ts"
+import { type CheckpointLeaf, leafHashOf } from "../../schema/Checkpoint.ts"
 import type { ChainRow } from "../../schema/Envelope.ts"
 import { ChainId } from "../../schema/Ids.ts"
+import { appendLeaves, rootOfFrontier } from "../../schema/Merkle.ts"
+import { StoreError } from "../../schema/StoreError.ts"
 import { AuditStore } from "../../services/AuditStore.ts"
+import { sha256 } from "../../services/CheckpointKey.ts"
 import {
+  type CheckpointCommit,
   CheckpointStore,
   type LeafRow,
   type MovedChain,
@@ -29,6 +33,22 @@ export const make = Effect.gen(function* () {
       const { atMs, ...rest } = checkpoint
       return { ...rest, notes: [...rest.notes], ageMs: now - atMs } satisfies StoredCheckpoint
     })
+
+  const follows = ({ previous }: CheckpointCommit) => (made.at(-1)?.size ?? 0) === previous && previous === all.length
+
+  const grow = (given: CheckpointCommit) =>
+    Effect.clockWith((clock) =>
+      Effect.sync(() => {
+        if (!follows(given)) return false
+        const before = { size: given.previous, peaks: made.at(-1)?.peaks ?? [] }
+        const hashes = given.leaves.map((leaf) => leafHashOf(leaf, sha256))
+        const { peaks, size } = appendLeaves(before, hashes, sha256)
+        const root = rootOfFrontier({ peaks, size }, sha256)
+        all.push(...given.leaves)
+        made.push({ size, previous: given.previous, root, peaks, notes: [], atMs: clock.currentTimeMillisUnsafe() })
+        return true
+      })
+    )
 
   return CheckpointStore.of({
     deploymentId: Effect.succeed(deployment),
@@ -70,22 +90,22 @@ export const make = Effect.gen(function* () {
         })
       ),
 
-    commit: ({ frontier, leaves, previous, root }) =>
-      Effect.clockWith((clock) =>
-        Effect.sync(() => {
-          if ((made.at(-1)?.size ?? 0) !== previous || previous !== all.length) return false
-          all.push(...leaves)
-          made.push({
-            size: frontier.size,
-            previous,
-            root,
-            peaks: frontier.peaks,
-            notes: [],
-            atMs: clock.currentTimeMillisUnsafe()
-          })
-          return true
-        })
-      ),
+    commit: Effect.fnUntraced(function* (given) {
+      if (!follows(given)) return false
+      const chains = new Set(given.leaves.map(({ chain }) => chain))
+      for (const { chain, hash, seq } of given.leaves) {
+        const row = yield* rowAt(ChainId.make(chain), seq)
+        const last = all.findLast((leaf) => leaf.chain === chain)
+        const now = last === undefined ? undefined : yield* rowAt(ChainId.make(chain), last.seq)
+        const stands = last !== undefined && now !== undefined && same(now.hash, last.hash)
+        if (row === undefined || !same(row.hash, hash) || (stands && seq <= last.seq)) chains.clear()
+      }
+      if (chains.size !== given.leaves.length || chains.size === 0) {
+        return yield* new StoreError({ store: "CheckpointStore", operation: "commit", problem: "integrity" })
+      }
+      return yield* grow(given)
+    }),
+    retake: (given) => grow(given),
     note: (size, note) =>
       Effect.sync(() => {
         const notes = made.find((one) => one.size === size)?.notes

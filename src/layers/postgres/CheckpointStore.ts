@@ -1,6 +1,6 @@
 import { Effect, Layer } from "effect"
 import type { CheckpointLeaf } from "../../schema/Checkpoint.ts"
-import { CheckpointStore, type StoredCheckpoint } from "../../services/CheckpointStore.ts"
+import { type CheckpointCommit, CheckpointStore, type StoredCheckpoint } from "../../services/CheckpointStore.ts"
 import * as Ask from "./Ask.ts"
 import { Database } from "./Database.ts"
 import { byteas, int8s, texts } from "./PgArrays.ts"
@@ -15,6 +15,20 @@ export const make = Effect.gen(function* () {
       ARRAY(SELECT n.note FROM ${prefix}governance_checkpoint_notes n WHERE n.size = c.size ORDER BY n.note),
       greatest(0, extract(epoch FROM clock_timestamp() - c.made_at) * 1000)::float8
     FROM ${prefix}governance_checkpoints c`
+
+  // Root and peaks are computed there: whoever may call this could claim others.
+  const grown =
+    (operation: string, name: string) =>
+    ({ leaves, previous }: CheckpointCommit) =>
+      Effect.map(
+        ask(operation, `SELECT ${prefix}${name}($1, $2, $3, $4)`, [
+          BigInt(previous),
+          texts(leaves.map(({ chain }) => chain)),
+          int8s(leaves.map(({ seq }) => BigInt(seq))),
+          byteas(leaves.map(({ hash }) => hash))
+        ]),
+        ([row]) => row?.[0] === true
+      )
 
   return CheckpointStore.of({
     deploymentId,
@@ -82,19 +96,8 @@ export const make = Effect.gen(function* () {
         (rows) => rows.map(([hash, last]) => ({ hash: hash === null ? null : bytes(hash), lastSeq: Number(last) }))
       ),
 
-    commit: ({ frontier, leaves, previous, root }) =>
-      Effect.map(
-        ask("commit", `SELECT ${prefix}governance_commit_checkpoint($1, $2, $3, $4, $5, $6, $7)`, [
-          BigInt(previous),
-          BigInt(frontier.size),
-          root,
-          Buffer.concat(frontier.peaks),
-          texts(leaves.map(({ chain }) => chain)),
-          int8s(leaves.map(({ seq }) => BigInt(seq))),
-          byteas(leaves.map(({ hash }) => hash))
-        ]),
-        ([row]) => row?.[0] === true
-      ),
+    commit: grown("commit", "governance_commit_checkpoint"),
+    retake: grown("retake", "governance_retake_checkpoint"),
     note: (size, note) =>
       Effect.asVoid(ask("note", `SELECT ${prefix}governance_note_checkpoint($1, $2)`, [BigInt(size), note])),
     adoptions: Effect.suspend(() =>

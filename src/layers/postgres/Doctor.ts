@@ -126,14 +126,19 @@ const functions = (found: Rows): ReadonlyArray<Finding.Finding> => {
       Finding.warn(
         check,
         `this role may call ${pruning.map((row) => row[0]).join(", ")}`,
-        "Pruning and releasing holds are the owner's: run the host as a role of its own, or REVOKE EXECUTE from it."
+        "Pruning, releasing holds and taking checkpoints back are the owner's: run the host as a role of its own, or REVOKE EXECUTE from it."
       )
     )
   }
   return findings.length > 0 ? findings : [Finding.ok(check, "security and rights are as migrated")]
 }
 
-const ownersOnly = new Set(["governance_prune_segment", "governance_seal_segment", "governance_release_hold"])
+const ownersOnly = new Set([
+  "governance_prune_segment",
+  "governance_seal_segment",
+  "governance_release_hold",
+  "governance_retake_checkpoint"
+])
 
 const roleQuery = `SELECT r.rolsuper, r.rolbypassrls, pg_has_role(current_user, c.relowner, 'MEMBER')
   FROM pg_catalog.pg_roles r, pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

@@ -5,11 +5,14 @@ import { Checkpoints } from "../../../services/Checkpoints.ts"
 import { adoptionText } from "../../CheckpointAnchor.ts"
 import { checkpointText } from "../../CheckpointText.ts"
 import { NothingToDo } from "../../CliFailure.ts"
-import { withServices } from "../../Environment.ts"
+import { withKeeping } from "../../Environment.ts"
 import { by, operator } from "../../Operator.ts"
 import { answer } from "../../Output.ts"
 
-/** Answers for a restored backup or a new key: what is lost is named, signed and logged, and signing goes on. */
+/**
+ * Answers for a restored backup or a new key: what is lost is named, signed and logged, and signing goes on (A-06). Needs the
+ * owner's connection where checkpoints of lost rows are taken back.
+ */
 export const adopt = Command.make("adopt", {
   reason: Flag.String("reason").pipe(
     Flag.withMetavar("text"),
@@ -17,7 +20,9 @@ export const adopt = Command.make("adopt", {
   ),
   by
 }).pipe(
-  Command.withDescription("Answer for a restored backup: the loss is named, signed and logged, and signing goes on."),
+  Command.withDescription(
+    "Answer for a restored backup: the loss is named, signed and logged, and signing goes on. Run it as the owner of the schema."
+  ),
   Command.withExamples([
     {
       command: 'governance checkpoint adopt --reason "disk died, backup of Friday restored" --by ada@example.com',
@@ -39,6 +44,6 @@ export const adopt = Command.make("adopt", {
       yield* answer({ adoption, checkpoint: checkpoint === null ? null : shownOf(checkpoint) }, () =>
         [adoptionText(adoption), ...(checkpoint === null ? [] : [checkpointText(checkpoint)])].join("\n")
       )
-    }, withServices)
+    }, withKeeping)
   )
 )
