@@ -41,6 +41,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   "DoctorFindings.unreachable": unreachable,
   EventIdConflict: negative,
   LoopDetected: negative,
+  NotRecorded: negative,
   NothingToDo: negative,
   PolicyNotRegistered: negative,
   PromptNotFound: negative,

@@ -12,6 +12,7 @@ import type { ApprovalRequired, ApprovalTokenError, TokenVersionTooOldError } fr
 import type { InvalidInput } from "./InvalidInput.ts"
 import type { LoopDetected } from "./Loop.ts"
 import type { ModuleDisabledError } from "./ModuleDisabled.ts"
+import type { NotRecorded } from "./NotRecorded.ts"
 import type { DelegationError, HaltPersistenceError } from "./Presence.ts"
 import type { UnknownModelError } from "./Pricing.ts"
 import type { PromptNotFound } from "./Prompt.ts"
@@ -50,6 +51,7 @@ export type GovernanceError =
   | EgressRefused
   | EgressFailed
   | PromptNotFound
+  | NotRecorded
   | OtherIdentity
   | RotationRefused
   | RetentionRefused
@@ -85,6 +87,7 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "EgressRefused",
   "EgressFailed",
   "PromptNotFound",
+  "NotRecorded",
   "OtherIdentity",
   "RotationRefused",
   "RetentionRefused",

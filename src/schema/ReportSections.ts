@@ -85,7 +85,7 @@ export const article12Sections = (tally: ReportTally, chain: ChainIntegrityStatu
     section(
       "Human oversight",
       "Where a person decided: approvals that were asked for, given and refused, and agents that were halted and restored.",
-      [counts("By kind", "Kind", tally.oversightKinds), rows("Decisions", tally.oversight)],
+      oversight(tally),
       some(tally.oversight.count, tally.oversight.count),
       chain
     ),
@@ -132,10 +132,17 @@ export const summarySections = (tally: ReportTally, chain: ChainIntegrityStatus)
   section(
     "Human oversight",
     "Approvals and halts.",
-    [counts("By kind", "Kind", tally.oversightKinds), rows("Decisions", tally.oversight)],
+    oversight(tally),
     some(tally.oversight.count, tally.oversight.count),
     chain
   )
+]
+
+const oversight = (tally: ReportTally): ReportSection["data"] => [
+  counts("By kind", "Kind", tally.oversightKinds),
+  rows("Decisions", tally.oversight),
+  fact("Tokens that were rejected", tally.rejectedTokens.count),
+  rows("Rejected tokens", tally.rejectedTokens)
 ]
 
 export const fact = (label: string, value: string | number | null): ReportFact => ({ label, value })

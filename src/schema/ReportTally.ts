@@ -44,6 +44,7 @@ const violationKinds = /^(?:scope\.violation|budget\.exceeded|loop\.detected|mod
 const referenceKinds = /^(?:policy\.|prompt\.|routing\.)/
 const healthKinds = /^(?:audit\.|identity\.|pipeline\.|call\.orphaned$)/
 const retentionKinds = /^audit\.(?:segment_sealed|segment_pruned|subject_erased|legal_hold_set|legal_hold_released)$/
+const rejectedTokens = "approval.token_rejected"
 const haltKinds = /^agent\.(?:halted|restored|killed)$/
 
 /** Reads rows one by one, chain by chain in order of seq, and keeps what a report prints of them: counts, and the first few of each kind. */
@@ -69,6 +70,8 @@ export class ReportTally {
   readonly calls = new ReportCalls()
   readonly oversight = new Listing<ShownRow>(100)
   readonly oversightKinds = new Frequencies(50)
+  /** Apart from the decisions, so that somebody who tries tokens cannot push those off the list. */
+  readonly rejectedTokens = new Listing<ShownRow>(100)
   readonly violations = new Listing<ShownRow>(100)
   readonly violationKinds = new Frequencies(50)
   readonly references = new Listing<ShownRow>(100)
@@ -95,7 +98,11 @@ export class ReportTally {
       this.retention.add(() => seen.shown)
       this.retentionKinds.add(row.kind)
     }
-    if (role === "operator" && inTime && this.filter.agentId === null) this.notice(seen.shown)
+    if (role === "operator" && inTime && this.filter.agentId === null) {
+      this.notice(seen.shown)
+      // A token that is nobody's names no agent and no session: it stands here alone (GAT-02).
+      if (row.kind === rejectedTokens) this.note(seen.shown)
+    }
     const own = this.filter.agentId === null || row.agent === this.filter.agentId
     if (role === "halts" && own && inTime && haltKinds.test(row.kind)) this.note(seen.shown)
     if (role !== "scope") return
@@ -134,7 +141,8 @@ export class ReportTally {
 
   private note(shown: ShownRow): void {
     if (oversightKinds.test(shown.kind)) {
-      this.oversight.add(() => shown)
+      const list = shown.kind === rejectedTokens ? this.rejectedTokens : this.oversight
+      list.add(() => shown)
       this.oversightKinds.add(shown.kind)
     }
     if (violationKinds.test(shown.kind)) {

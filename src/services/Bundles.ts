@@ -20,6 +20,7 @@ import { bundleCover } from "../schema/BundleCover.ts"
 import { canonicalize } from "../schema/CanonicalJson.ts"
 import { EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
+import type { NotRecorded } from "../schema/NotRecorded.ts"
 import { machinery } from "../schema/OperatorDraft.ts"
 import type { Verification } from "../schema/ReportAssembly.ts"
 import { reportHtml } from "../schema/ReportHtml.ts"
@@ -48,7 +49,7 @@ export class Bundles extends Context.Service<
     readonly write: <E, R>(
       request: BundleRequest,
       sink: (piece: Uint8Array) => Effect.Effect<void, E, R>
-    ) => Effect.Effect<ExportedBundle, InvalidInput | StoreError | E, R>
+    ) => Effect.Effect<ExportedBundle, InvalidInput | NotRecorded | StoreError | E, R>
   }
 >()("effect-governance/services/Bundles") {}
 

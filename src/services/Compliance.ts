@@ -5,6 +5,7 @@ import type { ChainBreak } from "../schema/ChainReport.ts"
 import type { ComplianceReport } from "../schema/ComplianceReport.ts"
 import { agentChain, ChainId, operatorChain } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
+import type { NotRecorded } from "../schema/NotRecorded.ts"
 import { assembleReport, type ReadChain, type Verification } from "../schema/ReportAssembly.ts"
 import { ReportTally } from "../schema/ReportTally.ts"
 import { reportIdText } from "../schema/ReportText.ts"
@@ -14,7 +15,15 @@ import { Audit } from "./Audit.ts"
 import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { CheckpointProofs, type LatestCheckpoint, type PlacedLeaf } from "./CheckpointProofs.ts"
-import { type ChainPart, chainsInScope, decodeScope, type EvidenceRequest, partOf } from "./ComplianceScope.ts"
+import {
+  type ChainPart,
+  chainsInScope,
+  chainsNamed,
+  decodeScope,
+  type EvidenceRequest,
+  partOf,
+  recordedOrFail
+} from "./ComplianceScope.ts"
 import { sealedStanding } from "./SealedStanding.ts"
 import { SubjectKeyStore } from "./SubjectKeyStore.ts"
 
@@ -43,13 +52,13 @@ export class Compliance extends Context.Service<
     /** Exactly seven sections (CMP-08). Fails with InvalidInput when `verifyChain` is asked for without an audit module (CMP-10). */
     readonly generateArticle12: (
       request?: Omit<ReportRequest, "format">
-    ) => Effect.Effect<ComplianceReport, InvalidInput | StoreError>
+    ) => Effect.Effect<ComplianceReport, InvalidInput | NotRecorded | StoreError>
     /** Exactly three sections about one agent (CMP-09). */
     readonly generateSummary: (
       agentId: string,
       request?: Omit<ReportRequest, "format" | "agentId">
-    ) => Effect.Effect<ComplianceReport, InvalidInput | StoreError>
-    readonly examine: (request: ReportRequest) => Effect.Effect<Examined, InvalidInput | StoreError>
+    ) => Effect.Effect<ComplianceReport, InvalidInput | NotRecorded | StoreError>
+    readonly examine: (request: ReportRequest) => Effect.Effect<Examined, InvalidInput | NotRecorded | StoreError>
   }
 >()("effect-governance/services/Compliance") {}
 
@@ -71,14 +80,11 @@ export const make = Effect.gen(function* () {
     // Before the heads: a leaf that was signed earlier cannot lie behind the rows that are read.
     const checkpoint = yield* checkpoints.latest
     const size = checkpoint?.body.size ?? 0
-    const whole = scope.sessions === null && scope.agent === null
-    const known = whole && size > 0 ? yield* checkpoints.lastLeaves(size, null) : []
-    const chains = yield* chainsInScope(
-      store,
-      scope,
-      known.flatMap(({ chain }) => Option.toArray(chainIdOf(chain)))
-    )
+    const known = size > 0 ? yield* checkpoints.lastLeaves(size, chainsNamed(scope)) : []
+    const knownChains = known.flatMap(({ chain }) => Option.toArray(chainIdOf(chain)))
+    const chains = yield* chainsInScope(store, scope, knownChains)
     const primary = yield* Effect.forEach(chains, partOf(store, "scope"), { concurrency: 4 })
+    yield* recordedOrFail(store, scope, primary, knownChains)
     const operator = yield* partOf(store, "operator")(operatorChain)
 
     const visit = Effect.fnUntraced(function* (part: ChainPart) {

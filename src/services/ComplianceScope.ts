@@ -1,6 +1,7 @@
 import { Effect, Schema } from "effect"
 import { AgentId, agentChain, type ChainId, operatorChain, SessionId, sessionChain } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
+import { NotRecorded } from "../schema/NotRecorded.ts"
 import type { ReportFilter, RowRole } from "../schema/ReportTally.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
@@ -66,6 +67,35 @@ export const chainsInScope = Effect.fnUntraced(function* (
         ? Effect.succeed(false)
         : Effect.map(store.find({ chain, agentId: agent, limit: 1 }), (rows) => rows.length > 0)
   return yield* Effect.filter([...all].sort(), appears, { concurrency: 4 })
+})
+
+/** The chains that belong to what the scope names; null for every chain. */
+export const chainsNamed = ({ agent, sessions }: EvidenceScope): ReadonlyArray<ChainId> | null =>
+  sessions !== null ? sessions.map(sessionChain) : agent !== null ? [agentChain(agent)] : null
+
+/**
+ * Fails for a session or an agent that was named and has no row: evidence about a slip of the pen would look like evidence.
+ * Rows that were pruned count, and so do rows that a checkpoint knows: that those are missing is the very thing to be said.
+ */
+export const recordedOrFail = Effect.fnUntraced(function* (
+  store: AuditStore["Service"],
+  { agent, sessions }: EvidenceScope,
+  parts: ReadonlyArray<ChainPart>,
+  known: ReadonlyArray<ChainId>
+) {
+  const exists = new Set([...parts.filter(({ toSeq }) => toSeq > 0).map(({ chain }) => chain), ...known])
+  for (const id of sessions ?? []) {
+    if (!exists.has(sessionChain(id))) return yield* new NotRecorded({ what: "session", id })
+  }
+  if (agent === null) return
+  if (sessions === null) {
+    if (exists.size === 0) return yield* new NotRecorded({ what: "agent", id: agent })
+    return
+  }
+  for (const { chain } of parts) {
+    if ((yield* store.find({ chain, agentId: agent, limit: 1 })).length > 0) return
+  }
+  return yield* new NotRecorded({ what: "agent", id: agent })
 })
 
 /** A head that was deleted or turned back hides no rows: the last one present counts as well. */

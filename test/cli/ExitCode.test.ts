@@ -8,6 +8,7 @@ import { EventIdConflict, InvalidAuditEvent } from "../../src/schema/AuditError.
 import { ConfigurationError } from "../../src/schema/ConfigurationError.ts"
 import { AgentId, ChainId, EventId } from "../../src/schema/Ids.ts"
 import { InvalidInput } from "../../src/schema/InvalidInput.ts"
+import { NotRecorded } from "../../src/schema/NotRecorded.ts"
 import { PolicyFileInvalid } from "../../src/schema/PolicyFileText.ts"
 import { HaltPersistenceError } from "../../src/schema/Presence.ts"
 import { StoreError } from "../../src/schema/StoreError.ts"
@@ -31,6 +32,7 @@ const table: ReadonlyArray<readonly [code: number, error: unknown]> = [
       seq: 1
     })
   ],
+  [1, new NotRecorded({ what: "session", id: "s1" })],
   [1, migration("refused")],
   [1, new Error("a defect")],
   [2, new UsageError({ subject: "x", problem: "y", todo: "z" })],

@@ -4,6 +4,8 @@ import * as MemoryAuditStore from "../../src/layers/memory/AuditStore.ts"
 import * as SubjectKeyStore from "../../src/layers/memory/SubjectKeyStore.ts"
 import type { ComplianceReport } from "../../src/schema/ComplianceReport.ts"
 import { coverageCaveat } from "../../src/schema/ComplianceReport.ts"
+import { EventId } from "../../src/schema/Ids.ts"
+import { operatorDraft } from "../../src/schema/OperatorDraft.ts"
 import { reportHtml } from "../../src/schema/ReportHtml.ts"
 import { statusOf } from "../../src/schema/ReportSections.ts"
 import { reportIdText, reportJson, reportMarkdown } from "../../src/schema/ReportText.ts"
@@ -86,6 +88,64 @@ describe("Compliance", () => {
         assert.isNull(later.generatedAt)
         assert.isTrue(later.sections.every(({ status }) => status === "non_compliant"))
       }).pipe(Effect.provide(Logs.layer))
+  )
+
+  it.effect("a session or an agent without a row is an error, a pruned or missing one is not (CMP-07, CMP-13)", () => {
+    const tree = new Trees.Tree()
+    return Effect.gen(function* () {
+      yield* Logs.day
+      yield* tree.grow
+      const compliance = yield* Compliance.Compliance
+      const bad: ReadonlyArray<Compliance.ReportRequest> = [
+        { sessionIds: ["nope"] },
+        { sessionIds: ["mail-1", "nope"] },
+        { agentId: "nope" },
+        { sessionIds: ["mail-1"], agentId: "billing-agent" }
+      ]
+      for (const request of bad) {
+        assert.strictEqual((yield* Effect.flip(compliance.examine(request)))._tag, "NotRecorded")
+      }
+      assert.strictEqual((yield* Effect.flip(compliance.generateSummary("nope")))._tag, "NotRecorded")
+      const gone = yield* Effect.gen(function* () {
+        const emptied = yield* Compliance.make
+        return [
+          yield* emptied.generateArticle12({ sessionIds: ["mail-1"] }),
+          yield* emptied.generateArticle12({ agentId: "mail-agent" })
+        ]
+      }).pipe(Effect.provide([tree.layer(), Layer.fresh(MemoryAuditStore.layer)]))
+      for (const report of gone) assert.deepStrictEqual(factOf(report, "Rows"), { label: "Rows", value: 0 })
+    }).pipe(Effect.provide(Compliance.layer.pipe(Layer.provide(tree.layer()), Layer.provideMerge(Logs.log))))
+  })
+
+  it.effect("human oversight counts and lists every kind of act, rejected tokens of nobody too (CMP-16, GAT-02)", () =>
+    Effect.gen(function* () {
+      const audit = yield* Audit
+      const kinds = ["requested", "voted", "claimed", "granted", "denied", "expired", "consumed", "token_rejected"].map(
+        (act) => `approval.${act}`
+      )
+      for (const kind of kinds) {
+        yield* audit.log({ kind, agentId: "clerk", sessionId: "s1", metadata: { action: "refund", by: "rita" } })
+      }
+      const id = EventId.make("00000000-0000-4000-8000-000000000001")
+      const facts = { by: "mallory", problem: "not_accepted" }
+      yield* audit.submit(operatorDraft(id, 0, "approval.token_rejected", facts))
+      const compliance = yield* Compliance.Compliance
+      const report = yield* compliance.generateArticle12()
+      const tableOf = (title: string) =>
+        report.sections[5]!.data.flatMap((one) => ("columns" in one && one.title === title ? one.rows : []))
+      assert.sameDeepMembers(
+        [...tableOf("By kind")],
+        kinds.map((kind) => [kind, kind === "approval.token_rejected" ? 2 : 1])
+      )
+      assert.strictEqual(tableOf("Decisions").length, kinds.length - 1)
+      assert.deepStrictEqual(
+        tableOf("Rejected tokens").map((row) => row.at(-1)),
+        ["by rita", "by mallory: not_accepted"]
+      )
+      // Nobody knows whose it was: of one agent it says nothing.
+      const one = yield* compliance.generateSummary("clerk")
+      assert.deepStrictEqual(factOf(one, "Tokens that were rejected"), { label: "Tokens that were rejected", value: 1 })
+    }).pipe(Effect.provide(Logs.layer))
   )
 
   it("a section is whole only with evidence in verified chains (OQ-10)", () => {

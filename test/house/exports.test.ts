@@ -101,6 +101,7 @@ const expected = [
   "LoopDetected",
   "LoopPolicy",
   "ModuleDisabledError",
+  "NotRecorded",
   "OtherChainKey",
   "OtherIdentity",
   "Policies",

@@ -33,6 +33,7 @@ import { InvalidJson } from "../../src/schema/Json.ts"
 import { LoopDetected } from "../../src/schema/Loop.ts"
 import { Module, ModuleDisabledError } from "../../src/schema/ModuleDisabled.ts"
 import { InvalidMoney } from "../../src/schema/Money.ts"
+import { NotRecorded } from "../../src/schema/NotRecorded.ts"
 import { AgentHaltedError, DelegationError, HaltPersistenceError } from "../../src/schema/Presence.ts"
 import { UnknownModelError } from "../../src/schema/Pricing.ts"
 import { PromptName, PromptNotFound, PromptVersion } from "../../src/schema/Prompt.ts"
@@ -121,6 +122,8 @@ const governance: ReadonlyArray<Error> = [
   ...RotationRefused.fields.problem.literals.map(
     (problem) => new RotationRefused({ problem, keyId: KeyId.make("a".repeat(32)) })
   ),
+  new NotRecorded({ what: "session", id: "s1" }),
+  new NotRecorded({ what: "agent", id: "clerk" }),
   ...RetentionRefused.fields.problem.literals.map(
     (problem) => new RetentionRefused({ problem, chain: "session:s1", holds: [] })
   ),
