@@ -189,8 +189,8 @@ const checkChain = ({ chain, firstSeq, lastSeq, rows, count, first, last, atLeaf
 if (attempt(() => realpathSync(process.argv[1])) === import.meta.filename) {
   const [file, flag, key, ...rest] = process.argv.slice(2)
   const [bytes, given] = [attempt(() => readFileSync(file)), keyOf(key)]
-  const isAsked = bytes && rest.length === 0 && (flag === undefined || (flag === "--checkpoint-key" && given))
-  const { verdict, ...found } = isAsked ? verifyBundle(bytes, given) : { verdict: "usage: verify-bundle.mjs evidence.zip [--checkpoint-key <key>]" }
+  const isAsked = file && rest.length === 0 && (flag === undefined || (flag === "--checkpoint-key" && given))
+  const { verdict, ...found } = !isAsked ? { verdict: "usage: verify-bundle.mjs evidence.zip [--checkpoint-key <key>]" } : bytes ? verifyBundle(bytes, given) : { verdict: `${file} cannot be read` }
   // What comes from the file is printed without anything that could move the cursor.
   for (const [what, texts] of Object.entries({ verdict: [verdict], ...found })) for (const text of texts.slice(0, 50)) console.log(`${what}: ${text.slice(0, 400).replace(/[^\x20-\x7e]/g, "?")}`)
   process.exit({ ok: 0, tampered: 1, otherIdentity: 3, unverifiable: 4 }[verdict] ?? 2)

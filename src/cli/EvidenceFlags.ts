@@ -10,8 +10,8 @@ const instant = (name: string, description: string) =>
 
 /** What a report or a bundle is about. */
 export const evidenceFlags = {
-  sessionId: Flag.String("session-id").pipe(
-    Flag.withAlias("session"),
+  session: Flag.String("session").pipe(
+    Flag.withAlias("session-id"),
     Flag.withMetavar("id"),
     Flag.withDescription("Only this session; may be repeated"),
     Flag.atLeast(0)
@@ -22,18 +22,27 @@ export const evidenceFlags = {
 }
 
 export interface EvidenceInput {
-  readonly sessionId: ReadonlyArray<string>
+  readonly session: ReadonlyArray<string>
   readonly agent: Option.Option<string>
   readonly from: Option.Option<string>
   readonly to: Option.Option<string>
 }
 
 export const evidenceRequest = Effect.fnUntraced(function* (input: EvidenceInput) {
+  const fromMs = yield* momentOf("--from", input.from)
+  const toMs = yield* momentOf("--to", input.to)
+  if (fromMs !== undefined && toMs !== undefined && fromMs > toMs) {
+    return yield* new UsageError({
+      subject: "--from",
+      problem: "is later than --to",
+      todo: "Give the earlier moment first."
+    })
+  }
   const request: EvidenceRequest = {
-    sessionIds: input.sessionId.length === 0 ? undefined : input.sessionId,
+    sessionIds: input.session.length === 0 ? undefined : input.session,
     agentId: Option.getOrUndefined(input.agent),
-    fromMs: yield* momentOf("--from", input.from),
-    toMs: yield* momentOf("--to", input.to)
+    fromMs,
+    toMs
   }
   return request
 })

@@ -17,9 +17,9 @@ export const writeNew = <A, E, R>(
     const part = `${path}.part`
     const written = Effect.scoped(
       Effect.gen(function* () {
-        const file = yield* Effect.mapError(files.open(part, { flag: "wx", mode: 0o600 }), () => unwritable(part))
-        const result = yield* write((piece) => Effect.mapError(file.writeAll(piece), () => unwritable(part)))
-        yield* Effect.mapError(file.sync, () => unwritable(part))
+        const file = yield* Effect.mapError(files.open(part, { flag: "wx", mode: 0o600 }), () => unwritable(path))
+        const result = yield* write((piece) => Effect.mapError(file.writeAll(piece), () => unwritable(path)))
+        yield* Effect.mapError(file.sync, () => unwritable(path))
         return result
       })
     )
@@ -32,5 +32,5 @@ const unwritable = (path: string) =>
   new UsageError({
     subject: path,
     problem: "cannot be written",
-    todo: "Check that the directory exists and is yours, that there is room, and that no file of that name is there."
+    todo: "Check that the directory exists and is yours, that there is room, and that no half-written file of that name, ending in .part, is in the way."
   })

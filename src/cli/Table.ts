@@ -1,4 +1,5 @@
 import { CliOutput } from "effect/cli"
+import { isoOf } from "../schema/Instant.ts"
 import { terminalText } from "../schema/TerminalText.ts"
 
 /** A column of a table. `keep` columns are never clipped: ids that a reader will copy. */
@@ -32,6 +33,12 @@ export const table = <Row>(columns: ReadonlyArray<Column<Row>>, rows: ReadonlyAr
 export const facts = (pairs: ReadonlyArray<readonly [name: string, value: string]>): string => {
   const width = Math.max(0, ...pairs.map(([name]) => name.length))
   return pairs.map(([name, value]) => `${name.padEnd(width)}${gap}${terminalText(value, maxCell)}`).join("\n")
+}
+
+/** A moment in a table: to the millisecond, or where room is short to the minute, in UTC. */
+export const momentText = (ms: number, whole: boolean): string => {
+  const iso = isoOf(ms)
+  return whole ? iso : `${iso.slice(0, 16).replace("T", " ")}Z`
 }
 
 const gap = "  "

@@ -47,6 +47,11 @@ layer(memory)("governance agents keys", (it) => {
       assert.include(refused.err, "revoked")
       const listed = asJson((yield* governance(["agents", "keys", "--json"])).out)
       assert.deepInclude(listed[0].revocation, { revokedBy: "ada", reason })
+      const narrow = (yield* governance(["agents", "keys"], { terminal: [] })).out
+      for (const line of narrow.split("\n").slice(0, 2)) assert.isAtMost(line.length, 80)
+      assert.include(narrow, signer.fingerprint.slice(0, 16))
+      assert.notInclude(narrow, signer.fingerprint)
+      assert.include(narrow, "`governance agents keys --json` has them whole")
       const { out } = yield* governance(["verify", "--chain", "operator"])
       assert.include(out, "ok: 2 rows")
     })

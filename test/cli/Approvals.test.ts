@@ -77,9 +77,16 @@ describe("governance approvals, grant, deny (CLI-06, FWD-11)", () => {
     Effect.gen(function* () {
       const { requestId, token } = yield* asked()
       const edited = yield* governance(["grant", token, ...reviewer, "--arguments", `{"usd":"1"}`])
-      assert.include(edited.out, "with your arguments")
+      assert.include(edited.out, "with your arguments. It may run once, if its program takes arguments")
+      assert.include(edited.out, "under plain `governed` it is refused")
       const [row] = yield* (yield* Gates).list({ which: "granted" })
       assert.deepStrictEqual([row?.gate.requestId, row?.gate.editedPayload], [requestId, `{"usd":"1"}`])
+      yield* asked({ usd: "7" }, "payout")
+      const piped = (yield* governance(["approvals", "--all"])).out
+      assert.include(piped, requestId)
+      assert.include(piped, '  asked for {"usd":"5"}\n  EDITED to {"usd":"1"}')
+      assert.include(piped, '  arguments {"usd":"7"}')
+      assert.match((yield* governance(["grant", "--help"])).out, /Gates\.requireApproval/)
     }).pipe(Effect.provide(memory))
   )
 
@@ -129,6 +136,19 @@ describe("governance approvals, grant, deny (CLI-06, FWD-11)", () => {
       const { out } = yield* governance(["approvals"])
       assert.match(out, /\(\+\d+ characters\)/)
       assert.isBelow(out.length, 4000)
+    }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("--all fits a terminal of 80 columns, with short ids and every other column readable", () =>
+    Effect.gen(function* () {
+      const { requestId, token } = yield* asked({ note: "n".repeat(300) }, "refund_order")
+      yield* governance(["grant", token, "--by", "rita.reviewer", "--arguments", `{"note":"${"m".repeat(300)}"}`])
+      const { out } = yield* governance(["approvals", "--all"], { terminal: [] })
+      for (const line of out.split("\n")) assert.isAtMost(line.length, 80)
+      for (const part of [requestId.slice(0, 16), "granted", "clerk", "refund_order", "rita.reviewer", "EDITED to"]) {
+        assert.include(out, part)
+      }
+      assert.notInclude(out, requestId)
     }).pipe(Effect.provide(memory))
   )
 

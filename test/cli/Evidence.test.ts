@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, layer } from "@effect/vitest"
@@ -179,6 +179,36 @@ describe("evidence on the command line", () => {
           assert.strictEqual(none.code, 4)
           assert.include(none.out, "not verified")
         }).pipe(Effect.provide(Layer.fresh(Logs.log), { local: true }))
+    )
+
+    it.effect("a session or an agent that nobody recorded makes no evidence: exit code 1, no file (CMP-13)", () =>
+      Effect.gen(function* () {
+        const path = join(yield* directory, "nope.zip")
+        const wrong = [
+          ["export", "--session", "nope", "-o", path, "--by", "a"],
+          ["export", "--agent", "nope", "-o", path, "--by", "a"],
+          ["export", "--session", "order-4711", "--session", "nope", "-o", path, "--by", "a"],
+          ["report", "--session", "nope", "-o", path, "--by", "a"],
+          ["report", "--session", "nope"],
+          ["report", "--agent", "nope", "--verify"]
+        ]
+        for (const args of wrong) {
+          const ran = yield* governance(args)
+          assert.strictEqual(ran.code, 1, args.join(" "))
+          assert.match(ran.err, /The log has no row of (session|agent) nope\. Check the name/)
+          assert.isFalse(existsSync(path))
+        }
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("what is wrong is said in the words of the command line", () =>
+      Effect.gen(function* () {
+        const said = (args: ReadonlyArray<string>, pattern: RegExp) =>
+          Effect.map(governance(args), ({ err }) => assert.match(err, pattern))
+        yield* said(["report", "--from", "2030-01-02", "--to", "2030-01-01"], /--from is later than --to/)
+        yield* said(["report", "-o", "/nowhere/r.md"], /\/nowhere\/r\.md cannot be written/)
+        yield* said(["verify-bundle", "x.zip", "--checkpoint-key", "nonsense"], /governance checkpoint key/)
+      })
     )
 
     it.effect("what cannot be asked is said in one line, with exit code 2 (L-06)", () =>

@@ -43,6 +43,8 @@ export interface RunOptions {
   readonly until?: Duration.Input
   /** Makes standard output and error a terminal of 80 columns; what is drawn on standard error comes here. */
   readonly terminal?: Array<string>
+  /** What the person at that terminal types when asked. */
+  readonly types?: string
 }
 
 /** Runs a command line in this process, with a console, an environment of variables and a set of secrets of its own. */
@@ -77,29 +79,29 @@ export const governance = (
 // Nothing is remembered in the home of whoever runs the tests.
 const stateDir = join(tmpdir(), `governance-test-state-${process.pid}`)
 
-const stdio = ({ stdin, terminal }: RunOptions) => {
+const stdio = ({ stdin, terminal, types }: RunOptions) => {
   const draw = (part: string | Uint8Array) => Effect.sync(() => void terminal?.push(String(part)))
   return Layer.merge(
     Stdio.layerTest({
       stdin: stdin === undefined ? Stream.empty : Stream.make(new TextEncoder().encode(stdin)),
+      stdinIsTerminal: Effect.succeed(types !== undefined),
       stdoutIsTerminal: Effect.succeed(terminal !== undefined),
       stderrIsTerminal: Effect.succeed(terminal !== undefined),
       stderr: () => Sink.forEach(draw)
     }),
-    terminal === undefined ? Layer.empty : Layer.effect(Terminal.Terminal, narrow)
+    terminal === undefined ? Layer.empty : Layer.succeed(Terminal.Terminal, narrow(types))
   )
 }
 
-const narrow = Effect.succeed(
+const narrow = (types: string | undefined) =>
   Terminal.make({
     columns: Effect.succeed(80),
     rows: Effect.succeed(24),
     size: Effect.die("unused"),
     readInput: Effect.die("unused"),
-    readLine: Effect.die("unused"),
+    readLine: types === undefined ? Effect.die("unused") : Effect.succeed(types),
     display: () => Effect.void
   })
-)
 
 /** All commands over one set of memory stores; the services are there too, so that a test can prepare and look. */
 export const memory = Layer.effectContext(

@@ -1,9 +1,12 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, assert, describe, layer } from "@effect/vitest"
+import { afterAll, assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
+import { segmentTable } from "../../src/cli/commands/prune.ts"
 import * as LiveEnvironment from "../../src/cli/LiveEnvironment.ts"
+import { ChainId } from "../../src/schema/Ids.ts"
+import { Audit } from "../../src/services/Audit.ts"
 import { freshDatabase, TestDatabase } from "../support/database.ts"
 import { governance, memory } from "./InProcess.ts"
 
@@ -119,12 +122,58 @@ describe("governance prune, erase and hold", () => {
       Effect.gen(function* () {
         const dry = yield* owner("erase", "customer-4711", "--dry-run")
         assert.strictEqual(dry.code, 0)
-        const ran = yield* owner("erase", "customer-4711", "--by", "ann")
+        const ran = yield* owner("erase", "customer-4711", "--by", "ann", "--yes")
         assert.strictEqual(ran.code, 0)
         assert.include(ran.out, "Recorded in chain operator under the reference")
         assert.notInclude(dry.out + ran.out + dry.err + ran.err, "customer-4711")
       })
     )
+  })
+
+  layer(memory, real)("in memory", (it) => {
+    it.effect(
+      "erase asks first at a terminal, and without one needs --yes; anything but yes erases nothing (A-30)",
+      () =>
+        Effect.gen(function* () {
+          const erase = ["erase", "customer-4711", "--by", "ann"]
+          const erased = Effect.flatMap(Audit, (audit) => audit.getEvents({ kinds: ["audit.subject_erased"] }))
+          for (const options of [{}, { stdin: "yes\n" }, { terminal: [], types: "no" }, { terminal: [], types: "" }]) {
+            const ran = yield* governance(erase, options)
+            assert.deepStrictEqual([ran.code, ran.out], [2, ""])
+            assert.match(ran.err, /--yes is missing.*then give --yes|was not yes\. Nothing was changed/)
+          }
+          const asJson = yield* governance([...erase, "--json"], { terminal: [], types: "yes" })
+          assert.strictEqual(asJson.code, 2)
+          assert.strictEqual((yield* erased).length, 0)
+          const asked = yield* governance(erase, { terminal: [], types: "Yes " })
+          assert.strictEqual(asked.code, 0, asked.err)
+          assert.match(asked.err, /becomes unreadable, for good\. Type yes to go on:/)
+          assert.strictEqual((yield* governance([...erase, "--yes"])).code, 0)
+          assert.strictEqual((yield* erased).length, 2)
+        })
+    )
+
+    it.effect("prune speaks of its flags when the time is too short", () =>
+      Effect.gen(function* () {
+        for (const more of [["--dry-run"], ["--by", "ann"]]) {
+          const ran = yield* governance(["prune", "--older-than", "1s", "--all", ...more])
+          assert.strictEqual(ran.code, 2)
+          assert.match(ran.err, /--older-than is shorter than the minimum of 183 days\. .*--allow-shorter/)
+        }
+      })
+    )
+  })
+
+  it("prune lists the first 20 segments and says how many more there are", () => {
+    const rows = Array.from({ length: 10_020 }, (_, i) => ({
+      chain: ChainId.make(`session:s${i}`),
+      fromSeq: 1,
+      toSeq: 2
+    }))
+    const lines = segmentTable(rows, 80).split("\n")
+    assert.strictEqual(lines.length, 22)
+    assert.strictEqual(lines.at(-1), "and 10000 more; --json lists all")
+    assert.strictEqual(segmentTable(rows.slice(0, 20), 80).split("\n").length, 21)
   })
 
   layer(memory, real)("on a line that is wrong", (it) => {
@@ -138,9 +187,9 @@ describe("governance prune, erase and hold", () => {
       ["prune", "--older-than", "30d", "--all", "--by", "ann"],
       ["prune", "--older-than", "200d", "--chain", "nothing", "--by", "ann"],
       ["erase"],
-      ["erase", "", "--by", "ann"],
-      ["erase", "x".repeat(300), "--by", "ann"],
-      ["erase", "x", "--by", "\u0007"],
+      ["erase", "", "--by", "ann", "--yes"],
+      ["erase", "x".repeat(300), "--by", "ann", "--yes"],
+      ["erase", "x", "--by", "\u0007", "--yes"],
       ["hold", "set", "--reason", "r"],
       ["hold", "set", "--session", "s", "--agent", "a", "--reason", "r"],
       ["hold", "set", "--session", "s", "--reason", "", "--by", "ann"],

@@ -559,7 +559,12 @@ describe("an evidence bundle", () => {
       assert.strictEqual(run(file, "--checkpoint-key", keyText(Trees.key)).status, 0)
       assert.strictEqual(run(file, "--checkpoint-key", keyText(Trees.keyOf(9))).status, 3)
       assert.strictEqual(run(file).status, 4)
-      assert.strictEqual(run(join(directory, "none.zip")).status, 2)
+      const none = run(join(directory, "none.zip"))
+      assert.deepStrictEqual(
+        [none.status, none.stdout],
+        [2, `verdict: ${join(directory, "none.zip")} cannot be read\n`]
+      )
+      assert.match(run().stdout, /^verdict: usage/)
       writeFileSync(file, archive.subarray(1))
       const broken = run(file)
       assert.strictEqual(broken.status, 1)

@@ -114,6 +114,10 @@ const promised = [
   [
     "what to try next",
     /What to try next[\s\S]*replay examples\/sessions\.jsonl --policy examples\/policy\.json[\s\S]*verify/
+  ],
+  [
+    "how to go on with people and proof",
+    /What to try next[\s\S]* approvals\n[\s\S]* export -o evidence\.zip\n[\s\S]* checkpoint/
   ]
 ] as const
 

@@ -10,7 +10,7 @@ import { withServices } from "../Environment.ts"
 import { agentIdOf } from "../Names.ts"
 import { answer } from "../Output.ts"
 import { governance, type SharedFlags } from "../Root.ts"
-import { facts, table } from "../Table.ts"
+import { facts, momentText, table } from "../Table.ts"
 
 /** What waits for a person, each with the token that decides it; `--all` lists what was decided too. */
 export const approvals = Command.make("approvals", {
@@ -36,7 +36,7 @@ export const approvals = Command.make("approvals", {
       yield* answer(found.map(jsonOf), (width) => {
         if (found.length === 0)
           return input.all ? "Nobody has asked for an approval yet." : "Nothing waits for an approval."
-        if (input.all) return table(columns, found, width)
+        if (input.all) return tableOf(found, width)
         const title = `${counted(found.length, "call waits", "calls wait")} for a person.`
         return [title, ...found.map((one) => cardOf(one, nowMs, where))].join("\n\n")
       })
@@ -100,14 +100,32 @@ const seconds = (ms: number): string => {
   return all < 7200 ? `${Math.floor(all / 60)} min` : `${Math.floor(all / 3600)} h`
 }
 
-const columns = [
-  { title: "REQUEST", keep: true, value: ({ gate }: ListedGate) => gate.requestId },
+/** One line for each request, and its arguments below: beside the rest they would have no room in 80 columns. */
+const tableOf = (found: ReadonlyArray<ListedGate>, width: number | undefined): string => {
+  const [title, ...lines] = table(columns(width === undefined), found, width).split("\n")
+  return [title, ...found.flatMap((one, i) => [lines[i] ?? "", ...argumentLines(one, width)])].join("\n")
+}
+
+const argumentLines = ({ gate }: ListedGate, width: number | undefined): ReadonlyArray<string> => {
+  // What stands before the text, and the count of what was clipped behind it, need 36 cells.
+  const most = width === undefined ? shownArguments : Math.max(8, width - 36)
+  const line = (label: string, payload: string) => `  ${label} ${terminalText(sealsNamed(payload), most)}`
+  if (gate.editedPayload === null) return gate.payload === null ? [] : [line("arguments", gate.payload)]
+  return [line("asked for", gate.payload ?? "nothing"), line("EDITED to", gate.editedPayload)]
+}
+
+/** On a terminal ids and times are shortened; `--json` and a pipe have them whole. */
+const columns = (whole: boolean) => [
+  {
+    title: "REQUEST",
+    keep: true,
+    value: ({ gate }: ListedGate) => (whole ? gate.requestId : gate.requestId.slice(0, 16))
+  },
   { title: "STATE", keep: true, value: ({ gate }: ListedGate) => gate.state },
   { title: "AGENT", value: ({ gate }: ListedGate) => gate.agentId },
   { title: "ACTION", value: ({ gate }: ListedGate) => gate.kind },
-  { title: "ASKED", keep: true, value: ({ gate }: ListedGate) => isoOf(gate.createdAtMs) },
-  { title: "BY", value: ({ gate }: ListedGate) => (gate.approvers.length === 0 ? "-" : gate.approvers.join(", ")) },
-  { title: "ARGUMENTS", value: ({ gate }: ListedGate) => sealsNamed(gate.editedPayload ?? gate.payload ?? "-") }
+  { title: "ASKED", keep: true, value: ({ gate }: ListedGate) => momentText(gate.createdAtMs, whole) },
+  { title: "BY", value: ({ gate }: ListedGate) => (gate.approvers.length === 0 ? "-" : gate.approvers.join(", ")) }
 ]
 
 const jsonOf = ({ earlierOutcome, gate, token, votes }: ListedGate) => {

@@ -3,6 +3,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { RetentionRefused } from "../../schema/RetentionError.ts"
 import { Erasure } from "../../services/Erasure.ts"
 import { counted } from "../CliFailure.ts"
+import { confirmed, yes } from "../Confirm.ts"
 import { withKeeping } from "../Environment.ts"
 import { by, operator } from "../Operator.ts"
 import { answer } from "../Output.ts"
@@ -20,15 +21,20 @@ export const erase = Command.make("erase", {
     Flag.withoutNegation,
     Flag.withDefault(false)
   ),
+  yes,
   by
 }).pipe(
-  Command.withDescription("Make everything that was sealed for a person unreadable, for good."),
+  Command.withDescription("Make everything that was sealed for a person unreadable, for good. Asks first."),
   Command.withExamples([
     {
       command: "governance erase customer-4711 --dry-run",
       description: "Is there anything, and does a hold forbid it?"
     },
-    { command: 'governance erase customer-4711 --reason "request of 3 May"', description: "Erase" }
+    { command: 'governance erase customer-4711 --reason "request of 3 May"', description: "Erase" },
+    {
+      command: "governance erase customer-4711 --yes --json",
+      description: "Erase from a program, which nobody can ask"
+    }
   ]),
   Command.withHandler(
     Effect.fnUntraced(function* (input) {
@@ -44,6 +50,7 @@ export const erase = Command.make("erase", {
         return
       }
       const name = yield* operator(input.by)
+      yield* confirmed(input.yes, "Everything that was sealed for this subject becomes unreadable, for good.")
       const erased = yield* erasure.erase(input.subject, {
         by: name,
         reason: Option.getOrUndefined(input.reason)

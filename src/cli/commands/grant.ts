@@ -14,7 +14,9 @@ export const grant = Command.make("grant", {
   token,
   arguments: Flag.String("arguments").pipe(
     Flag.withMetavar("json"),
-    Flag.withDescription("Approve with these arguments instead: JSON, or @file"),
+    Flag.withDescription(
+      "Approve with these arguments instead: JSON, or @file. Only a call made with Gates.requireApproval can take them; under plain `governed` it is refused"
+    ),
     Flag.optional
   ),
   reason,
@@ -37,7 +39,9 @@ export const grant = Command.make("grant", {
         if (done.state === "pending") {
           return `Your approval of ${what} is noted. It needs ${counted(done.missing, "more person", "more people")}.`
         }
-        return `Granted: ${what}${edited === undefined ? "" : ", with your arguments"}. It may run once.`
+        return edited === undefined
+          ? `Granted: ${what}. It may run once.`
+          : `Granted: ${what}, with your arguments. It may run once, if its program takes arguments from approvals (Gates.requireApproval); under plain \`governed\` it is refused.`
       })
     }, withServices)
   )

@@ -1,5 +1,6 @@
 import { Duration, Effect, Option } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
+import type { InvalidInput } from "../../schema/InvalidInput.ts"
 import type { RetentionRefused } from "../../schema/RetentionError.ts"
 import { terminalText } from "../../schema/TerminalText.ts"
 import { Retention } from "../../services/Retention.ts"
@@ -67,13 +68,13 @@ export const prune = Command.make("prune", {
         const wish = { olderThan, chain, allowShorter: input.allowShorter }
         const retention = yield* Retention
         if (input.dryRun) {
-          const { refused, rows } = yield* retention.plan(wish)
+          const { refused, rows } = yield* Effect.catchTag(retention.plan(wish), "InvalidInput", ofFlag)
           yield* answer({ dryRun: true, rows, refused: refused.map(refusalJson) }, (width) => planText(rows, width))
           return yield* tellRefused(refused, chain)
         }
         const name = yield* operator(input.by)
         const archive = yield* archiveTo(input.archive)
-        const report = yield* retention.prune({ ...wish, by: name, archive })
+        const report = yield* Effect.catchTag(retention.prune({ ...wish, by: name, archive }), "InvalidInput", ofFlag)
         yield* answer({ ...report, refused: report.refused.map(refusalJson) }, (width) => reportText(report, width))
         yield* tellRefused(report.refused, chain)
       },
@@ -99,11 +100,24 @@ const durationOf = (text: string) => {
     : Effect.succeed(Duration.fromInputUnsafe(`${Number(found[1])} ${unit}`))
 }
 
+/** An age that the service refuses, in the words of this command line. */
+const ofFlag = (error: InvalidInput) =>
+  Effect.fail(
+    error.field === "olderThan"
+      ? new UsageError({
+          subject: "--older-than",
+          problem: error.problem,
+          todo: "Give a longer time; or --allow-shorter, if no law binds you to keep the log."
+        })
+      : error
+  )
+
 /** Of one chain that was asked for, the reason is the answer; of many it is news. */
 const tellRefused = Effect.fnUntraced(function* (refused: ReadonlyArray<RetentionRefused>, chain: string | undefined) {
   const [first] = refused
   if (chain !== undefined && first !== undefined) return yield* first
-  for (const one of refused) yield* notice(one.message)
+  for (const one of refused.slice(0, mostLines)) yield* notice(one.message)
+  for (const line of moreLines(refused.length)) yield* notice(line)
 })
 
 const refusalJson = ({ chain, holds, message, problem }: RetentionRefused) => ({ chain, problem, message, holds })
@@ -117,19 +131,31 @@ const columns = [
   { title: "ROWS", right: true, keep: true, value: (row: AgedRows) => String(rowsOf(row)) }
 ]
 
+/** As many lines as a person reads; all of them are in the JSON. */
+const mostLines = 20
+
+const moreLines = (count: number): ReadonlyArray<string> =>
+  count <= mostLines ? [] : [`and ${count - mostLines} more; --json lists all`]
+
+export const segmentTable = (rows: ReadonlyArray<AgedRows>, width: number | undefined): string =>
+  [table(columns, rows.slice(0, mostLines), width), ...moreLines(rows.length)].join("\n")
+
 const planText = (rows: ReadonlyArray<AgedRows>, width: number | undefined): string =>
   rows.length === 0
     ? "Nothing is old enough: nothing would go."
-    : `${table(columns, rows, width)}\n\n${counted(total(rows), "row")} would go; nothing was changed.`
+    : `${segmentTable(rows, width)}\n\n${counted(total(rows), "row")} would go; nothing was changed.`
 
 const reportText = ({ pruned, waiting }: PruneReport, width: number | undefined): string =>
   [
-    ...(pruned.length === 0 ? [] : [table(columns, pruned, width), ""]),
+    ...(pruned.length === 0 ? [] : [segmentTable(pruned, width), ""]),
     pruned.length === 0
       ? "Nothing was pruned."
       : `${counted(total(pruned), "row")} pruned under ${counted(pruned.length, "seal")} in chain operator.`,
-    ...waiting.map(
-      ({ chain, fromSeq, toSeq }) =>
-        `${terminalText(chain)}: rows ${fromSeq} to ${toSeq} are sealed and wait for a checkpoint; run it again then.`
-    )
+    ...waiting
+      .slice(0, mostLines)
+      .map(
+        ({ chain, fromSeq, toSeq }) =>
+          `${terminalText(chain)}: rows ${fromSeq} to ${toSeq} are sealed and wait for a checkpoint; run it again then.`
+      ),
+    ...moreLines(waiting.length)
   ].join("\n")

@@ -46,7 +46,7 @@ const command = (examples: string) =>
       { command: `${examples} --verify -o report.md`, description: "Everything, with the chains verified" },
       { command: `${examples} --format summary --agent billing-agent`, description: "One agent" },
       {
-        command: `${examples} --session-id order-4711 -o order-4711.zip`,
+        command: `${examples} --session order-4711 -o order-4711.zip`,
         description: "One session, as a signed bundle"
       }
     ]),

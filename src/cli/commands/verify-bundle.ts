@@ -38,7 +38,7 @@ export const verifyBundle = Command.make("verify-bundle", {
                 new UsageError({
                   subject: "--checkpoint-key",
                   problem: `is no verifier key: ${error.problem}`,
-                  todo: "Give it as `governance checkpoint` prints it: name+hash+base64, in quotes."
+                  todo: "Give it as `governance checkpoint key` prints it: name+hash+base64, in quotes."
                 })
               )
           })

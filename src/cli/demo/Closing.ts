@@ -28,5 +28,12 @@ const anywhere = [
     "verify"
   ],
   ["Stop an agent everywhere, and let it go on:", 'halt my-agent --reason "let me look at this"', "resume my-agent"],
+  ["See what waits for a person, and decide it:", "approvals", "grant --help"],
+  [
+    "Write down what the log shows, so that a stranger can check it:",
+    "export -o evidence.zip",
+    "verify-bundle evidence.zip"
+  ],
+  ["Sign checkpoints, so that nobody can cut the log unnoticed:", "checkpoint --help"],
   ["Use a PostgreSQL of your own:", "migrate --database-url env:DATABASE_URL"]
 ]

@@ -4,13 +4,17 @@ import type { AgentKey } from "../../../../schema/AgentKey.ts"
 import { AgentKeyStore } from "../../../../services/AgentKeyStore.ts"
 import { withStores } from "../../../Environment.ts"
 import { answer } from "../../../Output.ts"
-import { table } from "../../../Table.ts"
+import { momentText, table } from "../../../Table.ts"
 
 /** Every key that was ever registered, and how it ended. */
 export const listKeys = Effect.gen(function* () {
   const keys = yield* AgentKeyStore.use((store) => store.list)
   yield* answer(keys.map(jsonOf), (width) =>
-    keys.length === 0 ? "No agent has registered a key." : table(columns, keys, width)
+    keys.length === 0
+      ? "No agent has registered a key."
+      : width === undefined
+        ? table(columns(true), keys)
+        : `${table(columns(false), keys, width)}\n\nFingerprints are shortened here: \`governance agents keys --json\` has them whole.`
   )
 }).pipe(withStores)
 
@@ -26,11 +30,16 @@ export const list = Command.make("list").pipe(
   Command.withHandler(() => listKeys)
 )
 
-const columns = [
+/** On a terminal fingerprints and times are shortened; a pipe has them whole. */
+const columns = (whole: boolean) => [
   { title: "AGENT", keep: true, value: (key: AgentKey) => key.agentId },
   { title: "NO", right: true, keep: true, value: (key: AgentKey) => String(key.activationSeq) },
-  { title: "FINGERPRINT", keep: true, value: (key: AgentKey) => key.fingerprint },
-  { title: "REGISTERED", keep: true, value: (key: AgentKey) => iso(key.registeredAtMs) },
+  {
+    title: "FINGERPRINT",
+    keep: true,
+    value: (key: AgentKey) => (whole ? key.fingerprint : key.fingerprint.slice(0, 16))
+  },
+  { title: "REGISTERED", keep: true, value: (key: AgentKey) => momentText(key.registeredAtMs, whole) },
   { title: "REVOKED", value: ({ revocation }: AgentKey) => revokedText(revocation) }
 ]
 
