@@ -68,6 +68,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_now timestamptz;
 BEGIN
+  IF p_expires_ms IS NULL OR p_expires_ms < 1 THEN
+    RAISE EXCEPTION 'a request must have time' USING ERRCODE = '22023';
+  END IF;
   IF p_agent = p_root THEN PERFORM {{schema}}.governance_enrol(p_agent, NULL); END IF;
   PERFORM 1 FROM {{schema}}.governance_trees t WHERE t.root = p_root FOR NO KEY UPDATE;
   v_now := date_trunc('milliseconds', {{schema}}.governance_now());
@@ -150,7 +153,8 @@ BEGIN
   RETURN FOUND;
 END $$;
 
--- Deletes resolved requests that are older than that.
+-- Deletes resolved requests that are older than that, unless the call that used one may still be running. Never before their
+-- time is over: a MAC holds for one moment of expiry, so a request made again under the same id must not be able to have it.
 CREATE FUNCTION {{schema}}.governance_forget_gates(p_older_ms bigint, p_limit bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -158,9 +162,14 @@ DECLARE
   r        record;
   v_gone   bigint := 0;
 BEGIN
+  IF p_older_ms IS NULL OR p_older_ms < 0 THEN
+    RAISE EXCEPTION 'not an age' USING ERRCODE = '22023';
+  END IF;
   FOR r IN SELECT g.root, g.request FROM {{schema}}.governance_gates g
             WHERE g.created_at <= v_before AND g.state IN ('denied', 'expired', 'consumed')
-              AND coalesce(g.decided_at, g.created_at) <= v_before
+              AND coalesce(g.decided_at, g.created_at) <= v_before AND g.expires_at <= {{schema}}.governance_now()
+              AND NOT EXISTS (SELECT 1 FROM {{schema}}.governance_tickets t
+                               WHERE t.root = g.root AND t.ticket = g.ticket AND t.state IN ('open', 'orphaned'))
             ORDER BY g.created_at LIMIT p_limit LOOP
     DELETE FROM {{schema}}.governance_gate_votes v WHERE v.root = r.root AND v.request = r.request;
     DELETE FROM {{schema}}.governance_gates g WHERE g.root = r.root AND g.request = r.request;

@@ -56,28 +56,49 @@ CREATE TRIGGER governance_append_only_truncate BEFORE TRUNCATE ON {{schema}}.gov
   FOR EACH STATEMENT EXECUTE FUNCTION {{schema}}.governance_refuse_change();
 ALTER TABLE {{schema}}.governance_agent_key_revocations ENABLE ALWAYS TRIGGER governance_append_only_truncate;
 
--- True when the key is new. A key that is known stays as it is, whoever asks: the caller reads whose it is.
+-- A revocation that names its audit row stands only together with it: the row is looked for when the transaction commits, and
+-- must be of that transaction.
+CREATE FUNCTION {{schema}}.governance_revocation_is_recorded() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (
+    SELECT 1 FROM {{schema}}.governance_audit_events e, LATERAL {{schema}}.governance_read_canonical(e.canonical) c
+     WHERE e.chain = 'operator' AND e.id = NEW.chain_event_id AND e.kind = 'audit.agent_key_revocation'
+       AND e.xmin = pg_current_xact_id()::xid AND c.metadata ->> 'fingerprint' = NEW.fingerprint) THEN
+    RAISE EXCEPTION 'the revocation has no row in the log' USING ERRCODE = 'GV013';
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER governance_revocation_recorded AFTER INSERT ON {{schema}}.governance_agent_key_revocations
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.chain_event_id IS NOT NULL)
+  EXECUTE FUNCTION {{schema}}.governance_revocation_is_recorded();
+ALTER TABLE {{schema}}.governance_agent_key_revocations ENABLE ALWAYS TRIGGER governance_revocation_recorded;
+
+-- True when the key is new. A key that is known stays as it is, whoever asks: the caller reads whose it is. The time of a key
+-- and of its end is the database's: a caller who chose it could make breaks of rows that were signed before.
 CREATE FUNCTION {{schema}}.governance_register_agent_key(
-  p_agent text, p_fingerprint text, p_public_key bytea, p_proof bytea, p_at_ms bigint
+  p_agent text, p_fingerprint text, p_public_key bytea, p_proof bytea
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  LOOP
-    IF EXISTS (SELECT 1 FROM {{schema}}.governance_agent_keys k WHERE k.fingerprint = p_fingerprint) THEN
-      RETURN false;
-    END IF;
-    -- Of two that register a key for one agent at once, one waits here for the other and then takes the next number.
-    INSERT INTO {{schema}}.governance_agent_keys (agent, activation_seq, fingerprint, public_key, proof, registered_at_ms)
-    SELECT p_agent, coalesce(max(k.activation_seq), 0) + 1, p_fingerprint, p_public_key, p_proof, p_at_ms
-      FROM {{schema}}.governance_agent_keys k WHERE k.agent = p_agent
-    ON CONFLICT DO NOTHING;
-    IF FOUND THEN RETURN true; END IF;
-  END LOOP;
+  IF EXISTS (SELECT 1 FROM {{schema}}.governance_agent_keys k WHERE k.fingerprint = p_fingerprint) THEN
+    RETURN false;
+  END IF;
+  -- Who registers at the same time waits here, and then takes the next number.
+  LOCK TABLE {{schema}}.governance_agent_keys IN SHARE ROW EXCLUSIVE MODE;
+  INSERT INTO {{schema}}.governance_agent_keys (agent, activation_seq, fingerprint, public_key, proof, registered_at_ms)
+  SELECT p_agent, coalesce(max(k.activation_seq), 0) + 1, p_fingerprint, p_public_key, p_proof,
+         floor(extract(epoch FROM {{schema}}.governance_now()) * 1000)::bigint
+    FROM {{schema}}.governance_agent_keys k WHERE k.agent = p_agent
+  ON CONFLICT (fingerprint) DO NOTHING;
+  RETURN FOUND;
 END $$;
 
--- True when the key was not revoked before; the first revocation stays. Fails with GV008 for a key that nobody registered.
+-- True when the key was not revoked before; the first revocation stays. Fails with GV008 for a key that nobody registered, and at
+-- the commit with GV013 when the row p_event is not there.
 CREATE FUNCTION {{schema}}.governance_revoke_agent_key(
-  p_fingerprint text, p_reason text, p_by text, p_at_ms bigint, p_event uuid
+  p_fingerprint text, p_reason text, p_by text, p_event uuid
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -85,12 +106,13 @@ BEGIN
     RAISE EXCEPTION 'no such key' USING ERRCODE = 'GV008';
   END IF;
   INSERT INTO {{schema}}.governance_agent_key_revocations (fingerprint, reason, revoked_by, revoked_at_ms, chain_event_id)
-  VALUES (p_fingerprint, p_reason, p_by, p_at_ms, p_event) ON CONFLICT DO NOTHING;
+  VALUES (p_fingerprint, p_reason, p_by, floor(extract(epoch FROM {{schema}}.governance_now()) * 1000)::bigint, p_event) ON CONFLICT DO NOTHING;
   RETURN FOUND;
 END $$;
 
 REVOKE ALL ON {{schema}}.governance_agent_keys, {{schema}}.governance_agent_key_revocations FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_agent_keys_in_order FROM PUBLIC;
+REVOKE ALL ON FUNCTION {{schema}}.governance_revocation_is_recorded FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_register_agent_key FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_revoke_agent_key FROM PUBLIC;
 

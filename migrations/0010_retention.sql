@@ -61,6 +61,54 @@ BEGIN
   RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'GV003';
 END $$;
 
+-- Whether this transaction wrote a row of that kind to chain operator in which a fact has that value. It holds the chain's head
+-- then, so the row is among the last.
+CREATE FUNCTION {{schema}}.governance_is_recorded(p_kind text, p_facts jsonb) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (
+    SELECT 1 FROM {{schema}}.governance_audit_chain_heads h
+      JOIN {{schema}}.governance_audit_events e ON e.chain = h.chain AND e.seq > h.seq - 100
+     CROSS JOIN LATERAL {{schema}}.governance_read_canonical(e.canonical) c
+     WHERE h.chain = 'operator' AND e.kind = p_kind AND e.xmin = pg_current_xact_id()::xid
+       AND c.metadata::jsonb @> p_facts)
+$$;
+
+-- Holds and erasures stand only together with their audit row, whoever calls the functions below. Looked at when the
+-- transaction commits: the change comes first, then the row, so that nobody waits for a chain's head and a table's lock crosswise.
+--   GV013  no such row in this transaction
+CREATE FUNCTION {{schema}}.governance_retention_is_recorded() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  sound boolean;
+BEGIN
+  IF TG_TABLE_NAME = 'governance_subject_keys' THEN
+    sound := {{schema}}.governance_is_recorded('audit.subject_erased', jsonb_build_object('keys', jsonb_build_array(NEW.id)));
+  ELSIF TG_OP = 'INSERT' THEN
+    sound := {{schema}}.governance_is_recorded('audit.legal_hold_set', {{schema}}.governance_facts_of_hold(NEW.scope, NEW.name));
+  ELSE
+    sound := {{schema}}.governance_is_recorded('audit.legal_hold_released', {{schema}}.governance_facts_of_hold(OLD.scope, OLD.name));
+  END IF;
+  IF sound IS NOT TRUE THEN
+    RAISE EXCEPTION 'a change of % has no row in the log', TG_TABLE_NAME USING ERRCODE = 'GV013';
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- What the log says of a hold. It names no subject, only a reference that needs the audit secret.
+CREATE FUNCTION {{schema}}.governance_facts_of_hold(p_scope text, p_name text) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT jsonb_build_object('scope', p_scope)
+    || CASE p_scope WHEN 'subject' THEN '{}'::jsonb ELSE jsonb_build_object('name', p_name) END
+$$;
+
+CREATE CONSTRAINT TRIGGER governance_erasure_recorded AFTER UPDATE ON {{schema}}.governance_subject_keys
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL)
+  EXECUTE FUNCTION {{schema}}.governance_retention_is_recorded();
+ALTER TABLE {{schema}}.governance_subject_keys ENABLE ALWAYS TRIGGER governance_erasure_recorded;
+CREATE CONSTRAINT TRIGGER governance_hold_recorded AFTER INSERT OR DELETE ON {{schema}}.governance_legal_holds
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {{schema}}.governance_retention_is_recorded();
+ALTER TABLE {{schema}}.governance_legal_holds ENABLE ALWAYS TRIGGER governance_hold_recorded;
+
 -- The current key of each subject. Who asks at once gets the same: the first insert wins, the others wait for it and read it.
 CREATE FUNCTION {{schema}}.governance_current_subject_keys(
   p_subject text[], p_id text[], p_wrapped bytea[], p_wrap_key text[], p_unusable text[]
@@ -112,7 +160,7 @@ BEGIN
 END $$;
 
 -- Forgets bytes and subject of all keys of a subject. The lock makes a hold that is being set wait, or be seen.
---   GV011  a legal hold forbids it
+--   GV011  a legal hold forbids it; without its audit row the commit fails (GV013)
 CREATE FUNCTION {{schema}}.governance_erase_subject(p_subject text) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -217,6 +265,9 @@ END $$;
 
 REVOKE ALL ON {{schema}}.governance_subject_keys, {{schema}}.governance_legal_holds,
   {{schema}}.governance_retention_segments FROM PUBLIC;
+REVOKE ALL ON FUNCTION {{schema}}.governance_is_recorded FROM PUBLIC;
+REVOKE ALL ON FUNCTION {{schema}}.governance_retention_is_recorded FROM PUBLIC;
+REVOKE ALL ON FUNCTION {{schema}}.governance_facts_of_hold FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_current_subject_keys FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_holds_on_subject FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_holds_on_rows FROM PUBLIC;

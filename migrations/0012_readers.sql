@@ -53,6 +53,12 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM 1 FROM {{schema}}.governance_readers r WHERE r.reader = p_reader AND r.epoch = p_epoch FOR SHARE;
   IF NOT FOUND THEN RETURN false; END IF;
+  -- Nobody has read what is not written: such a cursor would keep rows from the reader for good.
+  IF EXISTS (SELECT 1 FROM unnest(p_chains, p_seqs) AS u(chain, seq)
+               LEFT JOIN {{schema}}.governance_audit_chain_heads h ON h.chain = u.chain
+              WHERE u.seq > coalesce(h.seq, 0)) THEN
+    RAISE EXCEPTION 'a cursor is beyond its chain' USING ERRCODE = '22023';
+  END IF;
   INSERT INTO {{schema}}.governance_reader_cursors AS c (chain, reader, seq)
   SELECT u.chain, p_reader, u.seq FROM unnest(p_chains, p_seqs) AS u(chain, seq) ORDER BY u.chain COLLATE "C"
   ON CONFLICT (chain, reader) DO UPDATE SET seq = EXCLUDED.seq WHERE c.seq < EXCLUDED.seq;

@@ -16,7 +16,7 @@ export type AgentKeyFingerprint = typeof AgentKeyFingerprint.Type
 export interface AgentKeyRevocation {
   readonly reason: string
   readonly revokedBy: string
-  /** Milliseconds since the epoch by the clock of whoever revoked it. */
+  /** Milliseconds since the epoch by the clock of the store. */
   readonly revokedAtMs: number
   /** The `audit.agent_key_revocation` row in chain `operator`; null when it could not be written (IDN-07). */
   readonly eventId: EventId | null

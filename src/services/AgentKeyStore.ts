@@ -2,8 +2,11 @@ import { Context, type Effect } from "effect"
 import type { AgentKey, AgentKeyFingerprint, AgentKeyRevocation } from "../schema/AgentKey.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 
-/** What the caller knows of a key; its place in the agent's order is the store's to give. */
-export type NewAgentKey = Omit<AgentKey, "activationSeq" | "revocation">
+/** What the caller knows of a key; its place in the agent's order and its time are the store's to give. */
+export type NewAgentKey = Omit<AgentKey, "activationSeq" | "registeredAtMs" | "revocation">
+
+/** When is the store's to say: whoever could choose it would make breaks of what was signed before. */
+export type NewRevocation = Omit<AgentKeyRevocation, "revokedAtMs">
 
 /** The public keys of agents and the ends of them. Nothing in it is ever changed or removed (IDN-06). */
 export class AgentKeyStore extends Context.Service<
@@ -21,11 +24,11 @@ export class AgentKeyStore extends Context.Service<
     readonly add: (key: NewAgentKey) => Effect.Effect<{ readonly added: boolean; readonly key: AgentKey }, StoreError>
     /**
      * Ends a key. Of a revoked one the first revocation stays, with `revoked: false`; null for a key that nobody registered.
-     * MUST commit or vanish with `StoreTransaction.run` around it.
+     * An `eventId` MUST be that of its row in chain `operator`, written in the same transaction. MUST commit or vanish with `StoreTransaction.run` around it.
      */
     readonly revoke: (
       fingerprint: AgentKeyFingerprint,
-      revocation: AgentKeyRevocation
+      revocation: NewRevocation
     ) => Effect.Effect<{ readonly revoked: boolean; readonly key: AgentKey } | null, StoreError>
   }
 >()("effect-governance/services/AgentKeyStore") {}

@@ -20,6 +20,7 @@ import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { isSignedBy, publicKeyFrom } from "./Ed25519.ts"
 import { type AgentSigner, Identity } from "./Identity.ts"
+import { possession } from "./KeyPossession.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import { StoreTransaction } from "./StoreTransaction.ts"
 
@@ -43,6 +44,7 @@ export interface Revocation {
 export class AgentKeys extends Context.Service<
   AgentKeys,
   {
+    /** Those that their owners proved to have, revoked ones included. */
     readonly list: Effect.Effect<ReadonlyArray<AgentKey>, StoreError>
     /** The text that the owner of a key signs to register it. */
     readonly challenge: (
@@ -81,9 +83,11 @@ export const make = Effect.gen(function* () {
   const random = yield* SecureRandom.SecureRandom
   const { hash } = yield* ChainKeys
 
+  const newId = Effect.map(random.uuidV7(), (id) => EventId.make(id))
+
   /** In chain `operator`, by nobody's agent: such a row needs no signature of the key that it is about. */
-  const draftOf = Effect.fnUntraced(function* (kind: string, atMs: number, metadata: JsonObject) {
-    return operatorDraft(EventId.make(yield* random.uuidV7()), atMs, kind, metadata)
+  const draftOf = Effect.fnUntraced(function* (kind: string, metadata: JsonObject, id?: EventId) {
+    return operatorDraft(id ?? (yield* newId), yield* Clock.currentTimeMillis, kind, metadata)
   })
 
   const challenge = Effect.fn("AgentKeys.challenge")(function* (agent: string, publicKey: Uint8Array) {
@@ -98,12 +102,11 @@ export const make = Effect.gen(function* () {
     const text = yield* challenge(agentId, publicKey)
     if (!isSignedBy(publicKeyFrom(publicKey), text, proof)) return yield* new AgentKeyRefused({ problem: "proof" })
     const fingerprint = fingerprintOf(publicKey, hash)
-    const registeredAtMs = yield* Clock.currentTimeMillis
     const result = yield* transaction.run(
-      Effect.tap(store.add({ agentId, fingerprint, publicKey, proof, registeredAtMs }), ({ added, key }) =>
+      Effect.tap(store.add({ agentId, fingerprint, publicKey, proof }), ({ added, key }) =>
         added
           ? Effect.flatMap(
-              draftOf("audit.agent_key_registered", registeredAtMs, {
+              draftOf("audit.agent_key_registered", {
                 agent: agentId,
                 fingerprint,
                 publicKey: Buffer.from(publicKey).toString("hex"),
@@ -128,30 +131,35 @@ export const make = Effect.gen(function* () {
 
   const revokeWith = Effect.fnUntraced(function* (
     fingerprint: AgentKeyFingerprint,
-    facts: { readonly reason: string; readonly revokedBy: string; readonly revokedAtMs: number },
+    facts: { readonly reason: string; readonly revokedBy: string },
     strict: boolean
   ) {
-    const { reason, revokedAtMs, revokedBy } = facts
     const kind = strict ? "audit.agent_key_revocation" : "identity.revocation_without_chain_event"
-    const known = yield* store.find(fingerprint)
-    if (known === null) return yield* new AgentKeyRefused({ problem: "unknown" })
-    const draft = yield* draftOf(kind, revokedAtMs, {
-      agent: known.agentId,
-      fingerprint,
-      reason,
-      by: revokedBy,
-      revokedAtMs,
-      ...(strict ? {} : { level: "WARN" })
-    })
-    const revoking = store.revoke(fingerprint, { ...facts, eventId: strict ? draft.id : null })
-    const record = strict ? Effect.asVoid(events.appendInTransaction(draft)) : Effect.void
+    const id = yield* newId
+    // Of the revocation as the store has it, time and all.
+    const draft = (key: AgentKey) =>
+      draftOf(
+        kind,
+        {
+          agent: key.agentId,
+          fingerprint,
+          reason: facts.reason,
+          by: facts.revokedBy,
+          revokedAtMs: key.revocation?.revokedAtMs ?? null,
+          ...(strict ? {} : { level: "WARN" })
+        },
+        id
+      )
+    const revoking = store.revoke(fingerprint, { ...facts, eventId: strict ? id : null })
     const result = yield* transaction.run(
-      Effect.tap(revoking, (done) => (done?.revoked === true ? record : Effect.void))
+      Effect.tap(revoking, (done) =>
+        strict && done?.revoked === true ? Effect.flatMap(draft(done.key), events.appendInTransaction) : Effect.void
+      )
     )
     if (result === null) return yield* new AgentKeyRefused({ problem: "unknown" })
     if (!strict && result.revoked) {
-      yield* Effect.logWarning(kind, { agent: known.agentId, fingerprint })
-      yield* audit.submit(draft)
+      yield* Effect.logWarning(kind, { agent: result.key.agentId, fingerprint })
+      yield* audit.submit(yield* draft(result.key))
     }
     return result
   })
@@ -164,7 +172,7 @@ export const make = Effect.gen(function* () {
     )
     const inUse = identity.signers().some((signer) => signer.fingerprint === fingerprint)
     identity.withdraw(fingerprint, "revoked")
-    const facts = { reason, revokedBy, revokedAtMs: yield* Clock.currentTimeMillis }
+    const facts = { reason, revokedBy }
     const strictly = revokeWith(fingerprint, facts, true)
     const revoking =
       revocation.strictChain === false
@@ -177,7 +185,12 @@ export const make = Effect.gen(function* () {
     )
   })
 
-  return AgentKeys.of({ list: store.list, challenge, register, enrol, revoke })
+  const list = Effect.map(Effect.all([store.list, store.deploymentId]), ([keys, deploymentId]) => {
+    const possessed = possession(hash, deploymentId)
+    return keys.filter((key) => possessed(key) !== null)
+  })
+
+  return AgentKeys.of({ list, challenge, register, enrol, revoke })
 })
 
 const decodeReason = Schema.decodeUnknownEffect(Schema.String.check(Schema.isPattern(/\S/), Schema.isMaxLength(2000)))

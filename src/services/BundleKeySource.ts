@@ -3,6 +3,8 @@ import { Hex } from "effect/encoding"
 import type { BundleAgentKey } from "../schema/Bundle.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { AgentKeyStore } from "./AgentKeyStore.ts"
+import { ChainKeys } from "./ChainKeys.ts"
+import { possession } from "./KeyPossession.ts"
 
 /** The public keys of agents, as a bundle gives them to a stranger. */
 export class BundleKeySource extends Context.Service<
@@ -10,23 +12,28 @@ export class BundleKeySource extends Context.Service<
   { readonly agentKeys: Effect.Effect<ReadonlyArray<BundleAgentKey>, StoreError> }
 >()("effect-governance/services/BundleKeySource") {}
 
-/** The registry, as it is when a bundle is made. */
+/** The registry, as it is when a bundle is made: only keys that their owners proved to have. */
 export const layer = Layer.effect(
   BundleKeySource,
-  Effect.map(AgentKeyStore, (store) =>
-    BundleKeySource.of({
-      agentKeys: Effect.map(store.list, (keys) =>
-        keys.map(({ activationSeq, agentId, fingerprint, publicKey, registeredAtMs, revocation }) => ({
-          agent: agentId,
-          fingerprint,
-          publicKey: Hex.encode(publicKey),
-          activationSeq,
-          registeredAtMs,
-          revokedAtMs: revocation?.revokedAtMs ?? null
-        }))
-      )
+  Effect.gen(function* () {
+    const store = yield* AgentKeyStore
+    const { hash } = yield* ChainKeys
+    return BundleKeySource.of({
+      agentKeys: Effect.map(Effect.all([store.list, store.deploymentId]), ([keys, deploymentId]) => {
+        const possessed = possession(hash, deploymentId)
+        return keys
+          .filter((key) => possessed(key) !== null)
+          .map(({ activationSeq, agentId, fingerprint, publicKey, registeredAtMs, revocation }) => ({
+            agent: agentId,
+            fingerprint,
+            publicKey: Hex.encode(publicKey),
+            activationSeq,
+            registeredAtMs,
+            revokedAtMs: revocation?.revokedAtMs ?? null
+          }))
+      })
     })
-  )
+  })
 )
 
 /** No registry of keys: rows that are signed cannot be judged by their signature, and a verifier says so. */

@@ -102,7 +102,10 @@ export class GateStore extends Context.Service<
     readonly overdue: (limit: number) => Effect.Effect<ReadonlyArray<Gate>, StoreError>
     /** Whether the agent has an unused grant that is still good (GAT-12). */
     readonly hasGranted: (agentId: AgentId) => Effect.Effect<boolean, StoreError>
-    /** Deletes resolved requests older than that (GAT-13). Returns how many went. */
+    /**
+     * Deletes resolved requests older than that, and returns how many went (GAT-13). MUST keep those whose time is not over,
+     * since a request made again with the same facts would be worth its old decision, and those whose call may still run.
+     */
     readonly forget: (olderThanMs: number, limit: number) => Effect.Effect<number, StoreError>
     /** The store's clock. */
     readonly nowMs: Effect.Effect<number, StoreError>

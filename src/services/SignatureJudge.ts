@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto"
-import { Effect, Option, Result } from "effect"
-import { type AgentKey, checkPublicKey, fingerprintOf, possessionText } from "../schema/AgentKey.ts"
+import { Effect, Option } from "effect"
+import { type AgentKey, possessionText } from "../schema/AgentKey.ts"
 import { type Digest, labels, type Verifier } from "../schema/Chain.ts"
 import type { ChainRow } from "../schema/Envelope.ts"
 import {
@@ -14,8 +14,9 @@ import {
 } from "../schema/SignatureStatus.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { AgentKeyStore } from "./AgentKeyStore.ts"
-import { areSigned, isSignedBy, publicKeyFrom, type SignedText } from "./Ed25519.ts"
+import { areSigned, type SignedText } from "./Ed25519.ts"
 import { Identity, type Signers } from "./Identity.ts"
+import { possession } from "./KeyPossession.ts"
 
 export type Verdicts = ReadonlyMap<ChainRow, SignatureVerdict>
 
@@ -36,11 +37,12 @@ export const make = Effect.fnUntraced(function* (hash: Digest) {
   return Option.match(registry, {
     onNone: (): Effect.Effect<SignatureJudge | null, StoreError> => Effect.succeed(null),
     onSome: (store) =>
-      Effect.map(Effect.all([store.list, store.deploymentId]), ([keys, deploymentId]) =>
-        judgeOf(knownKeys(keys), soundKeys(hash, deploymentId), (fingerprint) =>
-          ownKey(identity, deploymentId, fingerprint)
-        )
-      )
+      Effect.map(Effect.all([store.list, store.deploymentId]), ([keys, deploymentId]) => {
+        const possessed = possession(hash, deploymentId)
+        // A key that nobody proved to have says nothing of the agent, not even that it had one.
+        const sound = keys.filter((key) => possessed(key) !== null)
+        return judgeOf(knownKeys(sound), possessed, (fingerprint) => ownKey(identity, deploymentId, fingerprint))
+      })
   })
 })
 
@@ -99,21 +101,5 @@ const ownKey = (identity: Signers, deploymentId: string, fingerprint: string): A
     activationSeq: 0,
     registeredAtMs: Number.POSITIVE_INFINITY,
     revocation: null
-  }
-}
-
-/** Each key is looked at once, when the first row names it. */
-const soundKeys = (hash: Digest, deploymentId: string) => {
-  const looked = new Map<AgentKey, KeyObject | null>()
-  return (key: AgentKey): KeyObject | null => {
-    const before = looked.get(key)
-    if (before !== undefined) return before
-    const sound =
-      Result.isSuccess(checkPublicKey(key.publicKey)) && fingerprintOf(key.publicKey, hash) === key.fingerprint
-    const ready = sound ? publicKeyFrom(key.publicKey) : null
-    const owned =
-      ready !== null && isSignedBy(ready, possessionText(key.agentId, key.publicKey, deploymentId), key.proof)
-    looked.set(key, owned ? ready : null)
-    return owned ? ready : null
   }
 }

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { AgentId } from "../../src/schema/Ids.ts"
+import { AgentKeyStore } from "../../src/services/AgentKeyStore.ts"
 import { anySigner } from "../identity/Keys.ts"
 import { governance, memory } from "./InProcess.ts"
 
@@ -67,6 +69,24 @@ layer(memory)("governance agents keys", (it) => {
       assert.strictEqual(shared.code, 1)
       assert.include(shared.err, "another agent")
       assert.strictEqual((yield* governance(["agents"])).code, 0)
+    })
+  )
+
+  it.effect("shows a key that nobody proved to have as void, whoever put it there (K-10)", () =>
+    Effect.gen(function* () {
+      const { fingerprint, publicKey } = anySigner("ghost")
+      const store = yield* AgentKeyStore
+      yield* store.add({ agentId: AgentId.make("ghost"), fingerprint, publicKey, proof: new Uint8Array(64) })
+      assert.match((yield* keys("list")).out, /ghost .*never proved: void/)
+      const listed: ReadonlyArray<{ agentId: string; proved: boolean }> = asJson((yield* keys("list", "--json")).out)
+      assert.deepStrictEqual(
+        listed.map(({ agentId, proved }) => [agentId, proved]),
+        [
+          ["clerk", true],
+          ["ghost", false],
+          ["teller", true]
+        ]
+      )
     })
   )
 

@@ -94,7 +94,7 @@ describe("the registry of keys", () => {
         const skipped = (seq: number) =>
           `INSERT INTO governance_agent_keys SELECT agent, ${seq}, repeat('a', 64), public_key, proof, 0 FROM governance_agent_keys`
         for (const seq of [1, 3, 99]) assert.strictEqual(yield* as("owner")(refusal(skipped(seq))), "GV007")
-        const missing = `SELECT governance_revoke_agent_key(repeat('b', 64), 'x', 'x', 0, NULL)`
+        const missing = `SELECT governance_revoke_agent_key(repeat('b', 64), 'x', 'x', NULL)`
         assert.strictEqual(yield* as("app")(refusal(missing)), "GV008")
         assert.lengthOf(
           yield* Effect.provide(

@@ -9,9 +9,17 @@ import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
 
 const database = Layer.unwrap(Effect.map(TestDatabase, ({ appUrl }) => Database.layerFromUrl(appUrl)))
 
+/** Chains that are long enough: a cursor cannot be beyond its chain. */
+const chains = Layer.effectDiscard(
+  SqlClient.SqlClient.use((sql) =>
+    sql.unsafe(`INSERT INTO governance_audit_chain_heads (chain, seq, hash, at_ms, prev_seq, moved_at)
+      SELECT 'agent:' || u, 1000, sha256('x'), 0, 0, now() FROM unnest(ARRAY['x', 'y', 'c', 'B', 'a', 'ä', 'a b', 'a-b']) AS u`)
+  )
+).pipe(Layer.provide(layerSql("owner")))
+
 ReaderStoreSuite.suite(
   "Postgres",
-  ReaderStore.layer.pipe(Layer.provide(database), Layer.provide(freshDatabase)),
+  Layer.merge(ReaderStore.layer.pipe(Layer.provide(database)), chains).pipe(Layer.provide(freshDatabase)),
   databaseClock
 )
 

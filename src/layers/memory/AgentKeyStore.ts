@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect"
+import { Clock, Effect, Layer } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { AgentKey, AgentKeyFingerprint } from "../../schema/AgentKey.ts"
 import { AgentKeyStore } from "../../services/AgentKeyStore.ts"
@@ -14,18 +14,22 @@ export const make = Effect.gen(function* () {
       if (!committed) change()
     })
 
+  const timed = <A>(f: (journal: Journal | null, nowMs: number) => A) =>
+    Effect.map(Effect.all([CurrentJournal, Clock.currentTimeMillis]), ([journal, nowMs]) => f(journal, nowMs))
+
   return AgentKeyStore.of({
     deploymentId: Effect.succeed(deploymentId),
     list: Effect.sync(() => [...keys.values()].sort(byAgent)),
     find: (fingerprint) => Effect.sync(() => keys.get(fingerprint) ?? null),
 
     add: (fresh) =>
-      Effect.map(CurrentJournal, (journal) => {
+      timed((journal, registeredAtMs) => {
         const known = keys.get(fresh.fingerprint)
         if (known !== undefined) return { added: false, key: known }
         const before = [...keys.values()].filter(({ agentId }) => agentId === fresh.agentId).length
         const key: AgentKey = Object.freeze({
           ...fresh,
+          registeredAtMs,
           publicKey: Uint8Array.from(fresh.publicKey),
           proof: Uint8Array.from(fresh.proof),
           activationSeq: before + 1,
@@ -37,11 +41,11 @@ export const make = Effect.gen(function* () {
       }),
 
     revoke: (fingerprint, revocation) =>
-      Effect.map(CurrentJournal, (journal) => {
+      timed((journal, revokedAtMs) => {
         const known = keys.get(fingerprint)
         if (known === undefined) return null
         if (known.revocation !== null) return { revoked: false, key: known }
-        const key: AgentKey = Object.freeze({ ...known, revocation: Object.freeze({ ...revocation }) })
+        const key: AgentKey = Object.freeze({ ...known, revocation: Object.freeze({ ...revocation, revokedAtMs }) })
         keys.set(fingerprint, key)
         undo(journal, () => keys.set(fingerprint, known))
         return { revoked: true, key }

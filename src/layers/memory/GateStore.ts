@@ -142,7 +142,8 @@ export const make = Effect.map(MemoryState, (state) => {
         let gone = 0
         for (const { gate } of state.gates.values()) {
           if (gone >= limit) break
-          if (isOpen(gate) || (gate.decidedAtMs ?? gate.createdAtMs) > nowMs - olderThanMs) continue
+          if (isOpen(gate) || gate.expiresAtMs > nowMs || isUndecided(state, gate)) continue
+          if ((gate.decidedAtMs ?? gate.createdAtMs) > nowMs - olderThanMs) continue
           state.gates.delete(gate.requestId)
           gone += 1
         }
@@ -235,6 +236,10 @@ const policiesOf = (state: MemoryStateData, agentId: AgentId): ReadonlyArray<unk
     const stored = policies.stored.get("gate")
     return stored === undefined ? [] : [stored.body]
   })
+
+/** Whether the call that used the grant may still be running, or nobody knows how it ended. */
+const isUndecided = (state: MemoryStateData, { ticket }: Gate): boolean =>
+  ticket !== null && (state.open.has(ticket) || state.closed.get(ticket)?.state === "orphaned")
 
 const earlierOf = (state: MemoryStateData, { gate }: GateRow): EarlierOutcome | null => {
   if (gate.earlier === null) return null

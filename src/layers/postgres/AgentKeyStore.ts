@@ -43,24 +43,22 @@ export const make = Effect.gen(function* () {
     find,
 
     add: Effect.fnUntraced(function* (key) {
-      const [row] = yield* ask("add", `SELECT ${prefix}governance_register_agent_key($1, $2, $3, $4, $5)`, [
+      const [row] = yield* ask("add", `SELECT ${prefix}governance_register_agent_key($1, $2, $3, $4)`, [
         key.agentId,
         key.fingerprint,
         key.publicKey,
-        key.proof,
-        BigInt(key.registeredAtMs)
+        key.proof
       ])
       return { added: row?.[0] === true, key: yield* known("add", key.fingerprint) }
     }),
 
-    revoke: Effect.fnUntraced(function* (fingerprint, { eventId, reason, revokedAtMs, revokedBy }) {
+    revoke: Effect.fnUntraced(function* (fingerprint, { eventId, reason, revokedBy }) {
       // Looked up first: a statement that fails would take the caller's transaction with it.
       if ((yield* find(fingerprint)) === null) return null
-      const [row] = yield* ask("revoke", `SELECT ${prefix}governance_revoke_agent_key($1, $2, $3, $4, $5::uuid)`, [
+      const [row] = yield* ask("revoke", `SELECT ${prefix}governance_revoke_agent_key($1, $2, $3, $4::uuid)`, [
         fingerprint,
         reason.toWellFormed().replaceAll("\0", "\uFFFD"),
         revokedBy,
-        BigInt(revokedAtMs),
         eventId
       ])
       return { revoked: row?.[0] === true, key: yield* known("revoke", fingerprint) }

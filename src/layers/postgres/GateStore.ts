@@ -43,7 +43,7 @@ export const make = Effect.gen(function* () {
           opening.keyId,
           opening.matchKey,
           opening.quorum,
-          BigInt(Math.round(opening.expiresAfterMs)),
+          BigInt(Math.max(1, Math.round(opening.expiresAfterMs))),
           opening.maxPending
         ]
       )

@@ -2,19 +2,25 @@ import { DateTime, Effect } from "effect"
 import { Command } from "effect/cli"
 import type { AgentKey } from "../../../../schema/AgentKey.ts"
 import { AgentKeyStore } from "../../../../services/AgentKeyStore.ts"
+import { possession } from "../../../../services/KeyPossession.ts"
+import { hash } from "../../../../services/KeyRing.ts"
 import { withStores } from "../../../Environment.ts"
 import { answer } from "../../../Output.ts"
 import { momentText, table } from "../../../Table.ts"
 
-/** Every key that was ever registered, and how it ended. */
+/** Every key that was ever registered, and how it ended. One without proof of possession is shown as what it is: nothing. */
 export const listKeys = Effect.gen(function* () {
-  const keys = yield* AgentKeyStore.use((store) => store.list)
-  yield* answer(keys.map(jsonOf), (width) =>
-    keys.length === 0
-      ? "No agent has registered a key."
-      : width === undefined
-        ? table(columns(true), keys)
-        : `${table(columns(false), keys, width)}\n\nFingerprints are shortened here: \`governance agents keys --json\` has them whole.`
+  const store = yield* AgentKeyStore
+  const possessed = possession(hash, yield* store.deploymentId)
+  const keys = (yield* store.list).map((key) => ({ ...key, proved: possessed(key) !== null }))
+  yield* answer(
+    keys.map((key) => ({ ...jsonOf(key), proved: key.proved })),
+    (width) =>
+      keys.length === 0
+        ? "No agent has registered a key."
+        : width === undefined
+          ? table(columns(true), keys)
+          : `${table(columns(false), keys, width)}\n\nFingerprints are shortened here: \`governance agents keys --json\` has them whole.`
   )
 }).pipe(withStores)
 
@@ -23,7 +29,7 @@ export const list = Command.make("list").pipe(
   Command.withExamples([
     { command: "governance agents keys list", description: "All of them" },
     {
-      command: "governance agents keys list --json | jq '.[] | select(.revocation == null)'",
+      command: "governance agents keys list --json | jq '.[] | select(.proved and .revocation == null)'",
       description: "Those in force"
     }
   ]),
@@ -40,8 +46,15 @@ const columns = (whole: boolean) => [
     value: (key: AgentKey) => (whole ? key.fingerprint : key.fingerprint.slice(0, 16))
   },
   { title: "REGISTERED", keep: true, value: (key: AgentKey) => momentText(key.registeredAtMs, whole) },
-  { title: "REVOKED", value: ({ revocation }: AgentKey) => revokedText(revocation) }
+  {
+    title: "REVOKED",
+    value: ({ proved, revocation }: ListedKey) => (proved ? revokedText(revocation) : "never proved: void")
+  }
 ]
+
+interface ListedKey extends AgentKey {
+  readonly proved: boolean
+}
 
 const iso = (ms: number) => DateTime.formatIso(DateTime.makeUnsafe(ms))
 
