@@ -43,7 +43,7 @@ describe("Compliance", () => {
     }).pipe(Effect.provide(Logs.layer))
   )
 
-  it.effect("the same rows give the same bytes, with an id and a time that follow from them", () =>
+  it.effect("the same rows give the same bytes, with an id and a time that follow from them (CMP-01)", () =>
     Effect.gen(function* () {
       yield* Logs.day
       const compliance = yield* Compliance.Compliance
@@ -148,7 +148,7 @@ describe("Compliance", () => {
     }).pipe(Effect.provide(Logs.layer))
   )
 
-  it("a section is whole only with evidence in verified chains (OQ-10)", () => {
+  it("a section is whole only with evidence in verified chains (CMP-06, OQ-10)", () => {
     assert.strictEqual(statusOf("all", "verified"), "compliant")
     assert.strictEqual(statusOf("some", "verified"), "partial")
     assert.strictEqual(statusOf("all", "unverified"), "partial")

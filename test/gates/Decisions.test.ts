@@ -153,7 +153,7 @@ describe("A decision (V8-04, T-02 to T-04)", () => {
     )
   }
 
-  it.effect("is not made when its row cannot be written: both or neither (V8-04, I1)", () => {
+  it.effect("is not made when its row cannot be written: both or neither (V8-04, GAT-09, I1)", () => {
     const line = newLine()
     return Effect.gen(function* () {
       yield* clerk()

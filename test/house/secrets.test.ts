@@ -26,6 +26,19 @@ describe("the tree", () => {
     })
   }
 
+  it("compares no MAC, token or signature with `===` (K-13)", () => {
+    // What a call looks like to loop detection; and a lookup of a MAC that was judged before.
+    const allowed = ["src/schema/LoopDetection.ts", "src/layers/memory/GateUse.ts"]
+    const secret = "[\\w.!]*(?:h?mac|token|signature|H?[mM]ac|Token|Signature)\\b"
+    const value = "(?!null\\b|undefined\\b|\"|')"
+    const compared = new RegExp(`(?<!typeof )\\b${secret}\\)? [!=]== ${value}|[!=]== ${secret}(?![.(\\["'])`)
+    const guilty = "found.mac === given\nif (a.hmac !== row.hmac)\nx === decisionMac".split("\n")
+    assert.isTrue(guilty.every((line) => compared.test(line)))
+    assert.isFalse(compared.test("row.signature === null") || compared.test('typeof mac !== "string"'))
+    const found = files("src").filter((file) => file.endsWith(".ts") && compared.test(read(file)))
+    assert.deepStrictEqual([...found].sort(), [...allowed].sort())
+  })
+
   it("uses no name with `kill` for the halt switch (DEC-03, PRS-13)", () => {
     const banned = /AgentKilledError|is_?killed|assert_?alive|KillRequest|_killed_(?:by|at)|killed_?cache/i
     assert.deepStrictEqual(

@@ -190,31 +190,33 @@ describe("Checking directly", () => {
     }).pipe(Effect.provide(memory()))
   )
 
-  it.effect("a check that nobody knows fails closed, whatever it is called and in whichever phase (CON-02)", () =>
-    Effect.gen(function* () {
-      yield* checkCalled("real", () => Effect.succeed(true))
-      const unknown: ReadonlyArray<readonly ["pre" | "post", object]> = [
-        ["pre", { check: "no_such_check" }],
-        ["pre", { check: "constructor" }],
-        ["pre", { check: "__proto__" }],
-        ["pre", { check: "HITL_APPROVED" }],
-        ["pre", { check: "real" }],
-        ["pre", { check: "audit_logged" }],
-        ["post", { check: "hitl_approved" }],
-        ["post", { check: "scope_allowed" }],
-        ["pre", { check: "custom" }],
-        ["pre", { check: "custom", params: {} }],
-        ["pre", { check: "custom", params: { name: "unreal" } }],
-        ["pre", { check: "custom", params: { name: "toString" } }],
-        ["post", { check: "custom", params: { name: ["real"] } }],
-        ["pre", { check: "custom", params: { name: 7 } }]
-      ]
-      for (const [phase, condition] of unknown) {
-        yield* register({ [phase]: [{ message, ...condition }] })
-        const error = yield* Effect.flip(phase === "pre" ? pre() : post())
-        has(error, { _tag: "ContractViolation", phase, problem: "unknown" })
-      }
-    }).pipe(Effect.provide(memory()))
+  it.effect(
+    "a check that nobody knows fails closed, whatever it is called and in whichever phase (CON-02, CON-05)",
+    () =>
+      Effect.gen(function* () {
+        yield* checkCalled("real", () => Effect.succeed(true))
+        const unknown: ReadonlyArray<readonly ["pre" | "post", object]> = [
+          ["pre", { check: "no_such_check" }],
+          ["pre", { check: "constructor" }],
+          ["pre", { check: "__proto__" }],
+          ["pre", { check: "HITL_APPROVED" }],
+          ["pre", { check: "real" }],
+          ["pre", { check: "audit_logged" }],
+          ["post", { check: "hitl_approved" }],
+          ["post", { check: "scope_allowed" }],
+          ["pre", { check: "custom" }],
+          ["pre", { check: "custom", params: {} }],
+          ["pre", { check: "custom", params: { name: "unreal" } }],
+          ["pre", { check: "custom", params: { name: "toString" } }],
+          ["post", { check: "custom", params: { name: ["real"] } }],
+          ["pre", { check: "custom", params: { name: 7 } }]
+        ]
+        for (const [phase, condition] of unknown) {
+          yield* register({ [phase]: [{ message, ...condition }] })
+          const error = yield* Effect.flip(phase === "pre" ? pre() : post())
+          has(error, { _tag: "ContractViolation", phase, problem: "unknown" })
+        }
+      }).pipe(Effect.provide(memory()))
   )
 
   const failing: Record<string, readonly [string, () => unknown]> = {
