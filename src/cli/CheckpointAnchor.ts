@@ -85,7 +85,7 @@ export const anchorText = (report: CheckpointReport): string =>
     ),
     ...report.adoptions.map(adoptionText),
     report.anchoredTo > 0
-      ? `anchored to checkpoint ${report.anchoredTo} of ${report.origin}: covers ${counted(report.coveredRows, "row")} in ${counted(report.coveredChains, "chain")}`
+      ? `anchored to checkpoint ${report.anchoredTo} of ${report.origin}: covers ${counted(report.coveredRows, "row")} in ${counted(report.coveredChains, "chain")}, pruned rows included`
       : "anchored to checkpoint: no"
   ].join("\n")
 
