@@ -5,6 +5,7 @@ import type { AuditEventInput } from "../schema/AuditEvent.ts"
 import { type AuditIntake, measured, ownerOf } from "../schema/AuditIntake.ts"
 import { isSameEvent, recordOfStored, recordOutside } from "../schema/AuditReading.ts"
 import type { AuditRecord } from "../schema/AuditRecord.ts"
+import type { AuditStats } from "../schema/AuditStats.ts"
 import type { ChainReport } from "../schema/ChainReport.ts"
 import type { AuditDraft } from "../schema/Envelope.ts"
 import { chainOf, EventId } from "../schema/Ids.ts"
@@ -20,6 +21,8 @@ import { Identity } from "./Identity.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import { Settings } from "./Settings.ts"
 import { SubjectKeys } from "./SubjectKeys.ts"
+
+export type { AuditStats } from "../schema/AuditStats.ts"
 
 /** The tamper-evident record of what agents did and what was refused. */
 export class Audit extends Context.Service<
@@ -95,17 +98,6 @@ export interface AuditOptions {
   readonly maxEventsPerSecond?: number | null | undefined
   /** Seals values marked with a subject (BEY-12). Without it they are stored as `{"$unsealable":true}`, never plain. */
   readonly subjects?: AuditSealing.Sealing | undefined
-}
-
-export interface AuditStats {
-  readonly appended: number
-  readonly spooled: number
-  readonly replayed: number
-  readonly placeholders: number
-  readonly refused: number
-  readonly waiting: number
-  /** Rows that should have been signed and could not be (IDN-04): anything but 0 is worth an alarm (K-09). */
-  readonly unsignedLocalFailures: number
 }
 
 export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {

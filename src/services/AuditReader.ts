@@ -14,9 +14,10 @@ import {
 import type { ChainRow } from "../schema/Envelope.ts"
 import { ChainId, EventId, operatorChain, SessionId, sessionChain } from "../schema/Ids.ts"
 import { type SignatureStatus, statusOf } from "../schema/SignatureStatus.ts"
-import { type AuditQuery, AuditStore, type ChainPosition } from "./AuditStore.ts"
+import { type AuditQuery, AuditStore } from "./AuditStore.ts"
 import { tail } from "./AuditTail.ts"
 import * as ChainCheck from "./ChainCheck.ts"
+import { everyChain } from "./ChainHeads.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import * as RotationProof from "./RotationProof.ts"
 import * as SignatureJudge from "./SignatureJudge.ts"
@@ -46,17 +47,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
     if (Option.isSome(end)) return yield* failAt(end.value)
   })
 
-  /** Every chain that has a head or rows: a chain whose head was deleted is found by its rows. */
-  const allChains = Effect.gen(function* () {
-    const chains = new Set<ChainId>((yield* store.movedSince(0)).map((moved) => moved.chain))
-    let after: ChainId | null = null
-    for (;;) {
-      const page: ReadonlyArray<ChainPosition> = yield* store.heads(after, headPage)
-      for (const { chain } of page) chains.add(chain)
-      if (page.length < headPage) return [...chains].sort()
-      after = page[page.length - 1]!.chain
-    }
-  })
+  const allChains = Effect.map(everyChain(store), (chains) => [...chains].sort())
 
   const verifyChain = Effect.fn("Audit.verifyChain")(function* (range: Range = {}) {
     const wanted = chainOf(range)
@@ -195,7 +186,6 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
 
 /** Chains read at the same time: while one page is on its way, another is checked. */
 const atOnce = 4
-const headPage = 1_000
 const progressEvery = 10_000
 const shownLate = 100
 

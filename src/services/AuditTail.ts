@@ -4,6 +4,7 @@ import type { AuditRecord } from "../schema/AuditRecord.ts"
 import type { ChainId } from "../schema/Ids.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import type { AuditStore, ChainPosition } from "./AuditStore.ts"
+import { allHeads } from "./ChainHeads.ts"
 
 /**
  * New rows of every chain, exact by chain: there is a cursor for each, because no order across chains survives a late commit
@@ -53,22 +54,10 @@ const pollEvery = "500 millis"
 const compareEveryMs = 10 * 60_000
 /** Rows of one chain in one round: a long backlog is read in parts. */
 const pageSize = 1_000
-const headPage = 1_000
 
 // Rows may have been pruned right behind the cursor, so the page ends by its length and not by a seq.
 const rowsAfter = (store: AuditStore["Service"], chain: ChainId, seq: number) =>
   Stream.take(store.rows(chain, { fromSeq: seq + 1 }), pageSize)
-
-const allHeads = Effect.fnUntraced(function* (store: AuditStore["Service"]) {
-  const heads: Array<ChainPosition> = []
-  let after: ChainId | null = null
-  for (;;) {
-    const page: ReadonlyArray<ChainPosition> = yield* store.heads(after, headPage)
-    heads.push(...page)
-    if (page.length < headPage) return heads
-    after = page[page.length - 1]!.chain
-  }
-})
 
 /** Puts the cursors before the first row of that moment; `at` never goes back within a chain. */
 const rewind = Effect.fnUntraced(function* (

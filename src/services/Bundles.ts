@@ -1,6 +1,6 @@
 // The bundle is hashed while it is written: only Node's own hash can be fed piece by piece.
 import { createHash } from "node:crypto"
-import { Context, Effect, Layer, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
 import {
@@ -18,10 +18,10 @@ import {
 } from "../schema/Bundle.ts"
 import { bundleCover } from "../schema/BundleCover.ts"
 import { canonicalize } from "../schema/CanonicalJson.ts"
-import { EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
+import { EventId, OperatorId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import type { NotRecorded } from "../schema/NotRecorded.ts"
-import { machinery } from "../schema/OperatorDraft.ts"
+import { operatorDraft } from "../schema/OperatorDraft.ts"
 import type { Verification } from "../schema/ReportAssembly.ts"
 import { reportHtml } from "../schema/ReportHtml.ts"
 import { reportJson, reportMarkdown } from "../schema/ReportText.ts"
@@ -187,27 +187,16 @@ export const make = Effect.gen(function* () {
 
   /** The export is evidence too: without its row there is no export. */
   const record = Effect.fnUntraced(function* (by: OperatorId, { bundle }: BundleManifest, manifest: string) {
-    const nowMs = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-    yield* store.append({
-      chain: operatorChain,
-      id: EventId.make(yield* random.uuidV7()),
-      atMs: nowMs,
-      agent: machinery,
-      session: null,
-      parent: null,
-      kind: "compliance.bundle_exported",
-      model: null,
-      inputHash: null,
-      outputHash: manifest,
-      metadataText: canonicalize({
-        by,
-        manifest,
-        reportId: bundle.reportId,
-        rows: bundle.rows,
-        chains: bundle.chains.length,
-        checkpointSize: bundle.covers?.size ?? null
-      })
+    const id = EventId.make(yield* random.uuidV7())
+    const draft = operatorDraft(id, yield* Clock.currentTimeMillis, "compliance.bundle_exported", {
+      by,
+      manifest,
+      reportId: bundle.reportId,
+      rows: bundle.rows,
+      chains: bundle.chains.length,
+      checkpointSize: bundle.covers?.size ?? null
     })
+    yield* store.append({ ...draft, outputHash: manifest })
   })
 
   return Bundles.of({ write })

@@ -1,15 +1,15 @@
 import { Clock, DateTime, Effect, Option, Result, Schema, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
-import { canonicalize } from "../schema/CanonicalJson.ts"
 import { type Adoption, adoptionText } from "../schema/CheckpointEntry.ts"
 import { OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
 import type { Disagreement } from "../schema/CheckpointVerdict.ts"
 import { emptyLog, finish, type LogState, step } from "../schema/CheckpointWalk.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
-import { AgentId, EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
+import { EventId, OperatorId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import { emptyFrontier, rootOfFrontier } from "../schema/Merkle.ts"
+import { operatorDraft } from "../schema/OperatorDraft.ts"
 import { formatNote, noteKeyId } from "../schema/SignedNote.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { sha256 } from "./CheckpointKey.ts"
@@ -83,23 +83,14 @@ export const make = Effect.fnUntraced(function* (
   const record = Effect.fnUntraced(function* (adoption: Adoption) {
     const { lost, ...facts } = adoption
     const id = EventId.make(yield* random.uuidV7())
-    yield* audit.append({
-      chain: operatorChain,
-      id,
-      atMs: yield* Clock.currentTimeMillis,
-      agent: machinery,
-      session: null,
-      parent: null,
-      kind: "audit.checkpoint_adopted",
-      model: null,
-      inputHash: null,
-      outputHash: null,
-      metadataText: canonicalize({
+    const told = lost.slice(0, 100).map(({ after, chain }) => ({ after, chain }))
+    yield* audit.append(
+      operatorDraft(id, yield* Clock.currentTimeMillis, "audit.checkpoint_adopted", {
         ...facts,
         chains: lost.length,
-        lost: lost.slice(0, 100).map(({ after, chain }) => ({ after, chain }))
+        lost: told
       })
-    })
+    )
     return id
   })
 
@@ -156,7 +147,6 @@ export const make = Effect.fnUntraced(function* (
   })
 })
 
-const machinery = AgentId.make("governance")
 const decodeOperator = Schema.decodeUnknownEffect(OperatorId)
 
 const isPlain = (text: string) => text.isWellFormed() && !/\p{Cc}/u.test(text)

@@ -1,9 +1,10 @@
 // Notes are signed and checked synchronously, which only Node's own crypto gives.
-import { createPrivateKey, createPublicKey, hash, type KeyObject, sign, verify } from "node:crypto"
+import { createPrivateKey, hash, type KeyObject, sign, verify } from "node:crypto"
 import { Context, Layer, Result } from "effect"
 import type { SignBytes, VerifyBytes } from "../schema/Checkpoint.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { Sha256 } from "../schema/Merkle.ts"
+import { publicKeyFrom, publicKeyOf } from "./Ed25519.ts"
 
 /** An Ed25519 key that signs notes. It is never derived from the audit secret (DEC-18). */
 export interface SigningKey {
@@ -37,14 +38,7 @@ export const sha256: Sha256 = (bytes) => hash("sha256", bytes, "buffer")
 /** False for whatever is no signature or no key, never an exception. */
 export const verifyEd25519: VerifyBytes = (publicKey, bytes, signature) =>
   Result.getOrElse(
-    Result.try(() =>
-      verify(
-        null,
-        bytes,
-        createPublicKey({ key: Buffer.concat([spki, publicKey]), format: "der", type: "spki" }),
-        signature
-      )
-    ),
+    Result.try(() => verify(null, bytes, publicKeyFrom(publicKey), signature)),
     () => false
   )
 
@@ -57,10 +51,9 @@ const privateKeyOf = (text: string): KeyObject => {
 }
 
 const fromKey = (key: KeyObject): SigningKey => ({
-  publicKey: Uint8Array.from(createPublicKey(key).export({ format: "der", type: "spki" }).subarray(-32)),
+  publicKey: publicKeyOf(key),
   sign: (bytes) => Uint8Array.from(sign(null, bytes, key))
 })
 
-// What RFC 8410 puts before the 32 bytes of either half.
+/** PKCS 8 of an Ed25519 key up to the key itself (RFC 8410). */
 const pkcs8 = Buffer.from("302e020100300506032b657004220420", "hex")
-const spki = Buffer.from("302a300506032b6570032100", "hex")

@@ -5,7 +5,8 @@ import { NotRecorded } from "../schema/NotRecorded.ts"
 import type { ReportFilter, RowRole } from "../schema/ReportTally.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
-import type { AuditStore, ChainPosition } from "./AuditStore.ts"
+import type { AuditStore } from "./AuditStore.ts"
+import { everyChain } from "./ChainHeads.ts"
 
 /** What a report or a bundle is about. Times are milliseconds since the epoch, both ends included. */
 export interface EvidenceRequest {
@@ -105,20 +106,6 @@ export const partOf = (store: AuditStore["Service"], role: RowRole) =>
     const [last] = yield* store.find({ chain, newestFirst: true, limit: 1 })
     return { chain, role, toSeq: Math.max(seq, last?.seq ?? 0) }
   })
-
-/** Every chain that has a head or rows: one whose head was deleted is found by its rows. */
-const everyChain = Effect.fnUntraced(function* (
-  store: AuditStore["Service"]
-): Effect.fn.Return<ReadonlySet<ChainId>, StoreError> {
-  const chains = new Set((yield* store.movedSince(0)).map((moved) => moved.chain))
-  let after: ChainId | null = null
-  for (;;) {
-    const page: ReadonlyArray<ChainPosition> = yield* store.heads(after, 1000)
-    for (const { chain } of page) chains.add(chain)
-    if (page.length < 1000) return chains
-    after = page[page.length - 1]!.chain
-  }
-})
 
 const isInstant = Schema.is(Schema.Int.check(Schema.isBetween({ minimum: -8.64e15, maximum: 8.64e15 })))
 

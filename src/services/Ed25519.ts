@@ -7,6 +7,13 @@ import { Effect } from "effect"
 export const publicKeyFrom = (publicKey: Uint8Array): KeyObject =>
   createPublicKey({ key: Buffer.concat([spkiPrefix, publicKey]), format: "der", type: "spki" })
 
+/** The 32 bytes of RFC 8032 out of either half of a key: they are the end of its SubjectPublicKeyInfo. */
+export const publicKeyOf = (key: KeyObject): Uint8Array => {
+  const half = key.type === "private" ? createPublicKey(key) : key
+  const spki = half.export({ format: "der", type: "spki" })
+  return Uint8Array.from(spki.subarray(spki.length - 32))
+}
+
 /** SubjectPublicKeyInfo of an Ed25519 key up to the key itself (RFC 8410). */
 const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex")
 

@@ -12,7 +12,7 @@ import type { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
-import { within } from "./Deadline.ts"
+import { askedOf } from "./Deadline.ts"
 import { deploymentOf } from "./Deployment.ts"
 import type { GateAct, GateActError, GateResolution, ListedGate } from "./GateAct.ts"
 import { decisionOf, refusal } from "./GateAction.ts"
@@ -58,8 +58,7 @@ export const make = Effect.gen(function* () {
   const settings = yield* Settings
   const keys = yield* GateKeys.make
   const acceptedUntil = yield* acceptV1Until
-  const actBound = Duration.times(settings.enforcementDeadline, 5)
-  const asked = <A>(operation: string, self: Effect.Effect<A, StoreError>) => within(self, actBound, late(operation))
+  const asked = askedOf("GateStore", Duration.times(settings.enforcementDeadline, 5))
   const where = asked("deploymentId", deploymentOf(settings, store))
   const reject = rejection(audit, keys)
 
@@ -225,6 +224,3 @@ const required = <A>(self: Effect.Effect<A, InvalidAuditEvent | EventIdConflict 
   Effect.catchTag(self, ["InvalidAuditEvent", "EventIdConflict"], (error) =>
     Effect.fail(StoreError.because({ store: "AuditStore", operation: "require", problem: "integrity" }, error))
   )
-
-const late = (operation: string) => () =>
-  StoreError.because({ store: "GateStore", operation, problem: "deadline" }, undefined)

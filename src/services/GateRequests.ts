@@ -9,7 +9,7 @@ import { isoOf } from "../schema/Instant.ts"
 import type { AgentHaltedError, Lineage } from "../schema/Presence.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
-import { within } from "./Deadline.ts"
+import { askedOf } from "./Deadline.ts"
 import { deploymentOf } from "./Deployment.ts"
 import * as GateKeys from "./GateKeys.ts"
 import { type GateOpened, GateStore, type GateView } from "./GateStore.ts"
@@ -69,9 +69,8 @@ export const make = Effect.gen(function* () {
   const subjects = yield* SubjectKeys
   const keys = yield* GateKeys.make
   const services = yield* Effect.scope
-  const actBound = Duration.times(settings.enforcementDeadline, 5)
-  const asked = <A>(operation: string, self: Effect.Effect<A, StoreError>) =>
-    within(self, settings.enforcementDeadline, late(operation))
+  const asked = askedOf("GateStore", settings.enforcementDeadline)
+  const acted = askedOf("GateStore", Duration.times(settings.enforcementDeadline, 5))
   const where = asked("deploymentId", deploymentOf(settings, store))
 
   const waiters = new Map<GateRequestId, Set<Latch.Latch>>()
@@ -183,14 +182,13 @@ export const make = Effect.gen(function* () {
   }
 
   const end: GateRequests["Service"]["end"] = (gate, why) =>
-    within(
+    acted(
+      "expire",
       transaction.run(
         Effect.tap(store.expire(gate.root, gate.requestId, why === "withdrawn"), (ended) =>
           ended ? record(gate, "expired", { why }) : Effect.void
         )
-      ),
-      actBound,
-      late("expire")
+      )
     ).pipe(Effect.asVoid)
 
   return GateRequests.of({
@@ -205,7 +203,7 @@ export const make = Effect.gen(function* () {
     }),
     end,
     endOverdue: Effect.gen(function* () {
-      const overdue = yield* within(store.overdue(1000), actBound, late("overdue"))
+      const overdue = yield* acted("overdue", store.overdue(1000))
       for (const gate of overdue) yield* Effect.catchIf(end(gate, "expired"), isBroken, () => broken(gate))
       return overdue.length
     }),
@@ -222,6 +220,3 @@ const maxPending = 100
 /** A request whose row cannot be written MUST NOT keep the others from their end. */
 const isBroken = ({ problem }: StoreError) => problem === "integrity"
 const broken = ({ requestId }: Gate) => Effect.logError("gates.request_broken", { request: requestId })
-
-const late = (operation: string) => () =>
-  StoreError.because({ store: "GateStore", operation, problem: "deadline" }, undefined)

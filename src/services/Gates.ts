@@ -9,9 +9,9 @@ import { AgentId, SessionId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import type { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import type { AgentHaltedError } from "../schema/Presence.ts"
-import { StoreError } from "../schema/StoreError.ts"
+import type { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
-import { within } from "./Deadline.ts"
+import { askedOf } from "./Deadline.ts"
 import { GateDecisions } from "./GateDecisions.ts"
 import { GateRequests } from "./GateRequests.ts"
 import { GateStore } from "./GateStore.ts"
@@ -80,7 +80,8 @@ export const make = Effect.gen(function* () {
   const settings = yield* Settings
   const { keys } = requests
   const stand = standing(lineages, halts)
-  const deadline = Duration.times(settings.enforcementDeadline, 5)
+  const asked = askedOf("GateStore", settings.enforcementDeadline)
+  const acted = askedOf("GateStore", Duration.times(settings.enforcementDeadline, 5))
 
   const ungrantable = Effect.fnUntraced(function* (problem: string) {
     yield* Effect.logWarning("gates.request_failed", { problem })
@@ -154,11 +155,7 @@ export const make = Effect.gen(function* () {
       payload,
       callKey: options.callKey
     })
-    const granted = yield* within(
-      store.list({ agentId, which: "granted", limit: 1000 }),
-      settings.enforcementDeadline,
-      late("list")
-    )
+    const granted = yield* asked("list", store.list({ agentId, which: "granted", limit: 1000 }))
     const named = options.approval?.request
     const found = granted.find(({ gate }) => (named === undefined ? gate.matchKey === key : gate.requestId === named))
     const view = found === undefined ? null : yield* requests.read(found.gate.requestId)
@@ -176,7 +173,7 @@ export const make = Effect.gen(function* () {
     claim: decisions.claim,
     hasGrantedApproval: Effect.fn("Gates.hasGrantedApproval")(function* (id) {
       const agentId = yield* decodeArgument(AgentId, "agentId", id)
-      return yield* within(store.hasGranted(agentId), deadline, late("hasGranted"))
+      return yield* acted("hasGranted", store.hasGranted(agentId))
     }),
     approvedFor,
     editedArguments: Effect.fn("Gates.editedArguments")(function* (id) {
@@ -188,7 +185,7 @@ export const make = Effect.gen(function* () {
     cleanupResolved: Effect.fn("Gates.cleanupResolved")(function* (olderThan = Duration.days(90)) {
       const age = yield* durationOf("olderThan", olderThan)
       yield* requests.endOverdue
-      return yield* within(store.forget(Duration.toMillis(age), 10_000), deadline, late("forget"))
+      return yield* acted("forget", store.forget(Duration.toMillis(age), 10_000))
     })
   })
 })
@@ -200,6 +197,3 @@ const durationOf = (field: string, value: Duration.Input) =>
     onNone: () => Effect.fail(new InvalidInput({ field, problem: "is no duration" })),
     onSome: (duration) => Effect.succeed(duration)
   })
-
-const late = (operation: string) => () =>
-  StoreError.because({ store: "GateStore", operation, problem: "deadline" }, undefined)

@@ -1,13 +1,10 @@
 import { Clock, Context, Effect, Layer, type Redacted, Result } from "effect"
 import { uuidV4Unsafe } from "effect/crypto/SecureRandom"
 import { Hex } from "effect/encoding"
-import { canonicalize } from "../schema/CanonicalJson.ts"
 import { sameBytes } from "../schema/Chain.ts"
 import { type ChainKeyVersion, type OtherChainKey, RotationRefused } from "../schema/ChainKeyVersion.ts"
-import type { AuditDraft } from "../schema/Envelope.ts"
-import { escape } from "../schema/Escape.ts"
 import { EventId, type KeyId, operatorChain } from "../schema/Ids.ts"
-import { machinery } from "../schema/OperatorDraft.ts"
+import { operatorDraft } from "../schema/OperatorDraft.ts"
 import { type Handover, markerKind, markerText, placeAfter } from "../schema/RotationMarker.ts"
 import type { WeakSecret } from "../schema/Secret.ts"
 import { StoreError } from "../schema/StoreError.ts"
@@ -83,20 +80,8 @@ export const make = Effect.gen(function* () {
     if (mac === undefined) return yield* new RotationRefused({ problem: "behind", keyId: handover.to })
     const { from, to, version } = handover
     const hmacNext = Hex.encode(mac(markerText(placeAfter(head, id), handover)))
-    const draft: AuditDraft = {
-      chain: operatorChain,
-      id,
-      atMs: yield* Clock.currentTimeMillis,
-      agent: machinery,
-      session: null,
-      parent: null,
-      kind: markerKind,
-      model: null,
-      inputHash: null,
-      outputHash: null,
-      metadataText: canonicalize(escape({ version, from, to, handedOver: handOver, by, reason, hmacNext }))
-    }
-    const { row } = yield* log.appendInTransaction(draft)
+    const facts = { version, from, to, handedOver: handOver, by, reason, hmacNext }
+    const { row } = yield* log.appendInTransaction(operatorDraft(id, yield* Clock.currentTimeMillis, markerKind, facts))
     const inPlace = row.seq === head.seq + 1 && (head.hash === null || sameBytes(row.prev ?? nothing, head.hash))
     return inPlace ? row.seq : yield* Effect.fail(moved)
   })

@@ -23,7 +23,7 @@ import {
 import { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { ChainKeys } from "./ChainKeys.ts"
-import { within } from "./Deadline.ts"
+import { askedOf } from "./Deadline.ts"
 import { lineDiff } from "./LineDiff.ts"
 import * as OperatorRow from "./OperatorRow.ts"
 import * as PooledRandom from "./PooledRandom.ts"
@@ -77,7 +77,8 @@ export const make = Effect.gen(function* () {
   const settings = yield* Settings
   const { hash } = yield* ChainKeys
   const hashHex = (text: string) => Hex.encode(hash(text))
-  const actBound = Duration.times(settings.enforcementDeadline, 5)
+  const asked = askedOf("PromptStore", settings.enforcementDeadline)
+  const acted = askedOf("PromptStore", Duration.times(settings.enforcementDeadline, 5))
   const seen = new Map<PromptName, Prompt>()
 
   /** A change and its row in chain `operator`, both or neither; no facts, no row. */
@@ -86,19 +87,15 @@ export const make = Effect.gen(function* () {
     change: Effect.Effect<A, StoreError>,
     row: (result: A) => { readonly kind: string; readonly facts: JsonObject } | undefined
   ) =>
-    within(
+    acted(
+      operation,
       transaction.run(
         Effect.tap(change, (result) => {
           const made = row(result)
           return made === undefined ? Effect.void : record(made.kind, made.facts)
         })
-      ),
-      actBound,
-      tooLate(operation)
+      )
     )
-
-  const asked = <A>(operation: string, self: Effect.Effect<A, StoreError>) =>
-    within(self, settings.enforcementDeadline, tooLate(operation))
 
   /** A stored text must have the hash that is its name; one that has not is nobody's prompt. */
   const read = Effect.fnUntraced(function* (name: PromptName, version: PromptVersion | null) {
@@ -223,6 +220,3 @@ const decodeText = (text: string): Effect.Effect<string, InvalidInput> =>
   typeof text !== "string" || text === "" || text.length > maxPromptBytes || utf8.encode(text).length > maxPromptBytes
     ? Effect.fail(new InvalidInput({ field: "text", problem: `must be text of 1 to ${maxPromptBytes} bytes` }))
     : Effect.succeed(text)
-
-const tooLate = (operation: string) => () =>
-  StoreError.because({ store: "PromptStore", operation, problem: "deadline" }, undefined)

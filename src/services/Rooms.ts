@@ -10,7 +10,7 @@ import { detect } from "../schema/LoopDetection.ts"
 import { zeroUsd } from "../schema/Money.ts"
 import { looping, type Refusal } from "../schema/Refusal.ts"
 import type { StoreError } from "../schema/StoreError.ts"
-import { admissionOf } from "./AdmissionRequest.ts"
+import { admissionsOf } from "./AdmissionRequest.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { AgentScope } from "./AgentScope.ts"
 import type { Approved } from "./ContractChecks.ts"
@@ -74,6 +74,7 @@ export const make = Effect.gen(function* () {
   const identity = yield* Identity
   const services = yield* Effect.scope
   const { giveBack, release } = yield* Handback.make
+  const admissionOf = admissionsOf(settings)
   const deadlineNs = Duration.toNanosUnsafe(settings.enforcementDeadline)
   const stand = standing(lineages, halts)
 
@@ -185,7 +186,7 @@ export const make = Effect.gen(function* () {
     // From here on money may be held: whoever leaves without a running call gives it back.
     const admitting = policies
       .stored(lineage.path)
-      .pipe(Effect.andThen(() => admission.admit(admissionOf(settings, plan, ticket, lineage, hold, approval))))
+      .pipe(Effect.andThen(() => admission.admit(admissionOf(plan, ticket, lineage, hold, approval))))
     const passed = yield* restore(within(admitting, Duration.nanos(left), Handback.tooLate)).pipe(
       Effect.onError((cause) => (Handback.isUnknown(cause) ? giveBack(admitted) : Effect.void)),
       Effect.tap(() => countLocally(plan)),
@@ -214,7 +215,7 @@ export const make = Effect.gen(function* () {
       return undefined
     const nowMs = clock.currentTimeMillisUnsafe()
     if (!evidence.attemptNow(plan, ticket, nowMs)) return undefined
-    const verdict = admission.now.admit(admissionOf(settings, plan, ticket, lineage, nothingHeld), nowMs)
+    const verdict = admission.now.admit(admissionOf(plan, ticket, lineage, nothingHeld), nowMs)
     if (verdict._tag !== "Admitted" || verdict.loop !== null || repeats(plan, verdict.recent) !== undefined)
       return undefined
     return { plan, ticket, lineage, heldUsd: verdict.heldUsd, heldTokens: verdict.heldTokens, failOpen: false }

@@ -2,6 +2,7 @@
 import { crc32, inflateRawSync } from "node:zlib"
 import { Result } from "effect"
 import { BundleRefused } from "../schema/BundleError.ts"
+import { sameBytes } from "../schema/Chain.ts"
 
 export interface ZipLimits {
   /** Uncompressed bytes of all files together. */
@@ -136,6 +137,3 @@ const nameOf = (bytes: Uint8Array): string | undefined => {
   const name = String.fromCharCode(...bytes.subarray(0, 101))
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) && bytes.length === name.length ? name : undefined
 }
-
-const sameBytes = (left: Uint8Array, right: Uint8Array) =>
-  left.length === right.length && left.every((byte, i) => byte === right[i])

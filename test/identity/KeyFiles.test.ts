@@ -6,9 +6,9 @@ import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { loadKeyFile } from "../../src/layers/keys/KeyFile.ts"
-import { publicKeyOf } from "../../src/layers/keys/PrivateKey.ts"
 import { AgentId } from "../../src/schema/Ids.ts"
 import { pathFor, variableSuffix } from "../../src/schema/KeyAddress.ts"
+import { publicKeyOf } from "../../src/services/Ed25519.ts"
 import { anySigner } from "./Keys.ts"
 
 const directory = mkdtempSync(join(tmpdir(), "effect-governance-keys-"))
@@ -117,7 +117,7 @@ describe("a key file", () => {
 
 const program = (paths: string) =>
   `import { loadKeyFile } from ${JSON.stringify(new URL("../../src/layers/keys/KeyFile.ts", import.meta.url).href)}
-   import { publicKeyOf } from ${JSON.stringify(new URL("../../src/layers/keys/PrivateKey.ts", import.meta.url).href)}
+   import { publicKeyOf } from ${JSON.stringify(new URL("../../src/services/Ed25519.ts", import.meta.url).href)}
    console.log(JSON.stringify([${paths}].map((path) => {
      const found = loadKeyFile(path)
      return found._tag === "Success" ? Buffer.from(publicKeyOf(found.success)).toString("hex") : found.failure

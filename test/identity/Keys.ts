@@ -1,7 +1,8 @@
 import { generateKeyPairSync, sign } from "node:crypto"
-import { publicKeyOf, sha256 } from "../../src/layers/keys/PrivateKey.ts"
+import { sha256 } from "../../src/layers/keys/PrivateKey.ts"
 import { fingerprintOf } from "../../src/schema/AgentKey.ts"
 import { AgentId } from "../../src/schema/Ids.ts"
+import { publicKeyOf } from "../../src/services/Ed25519.ts"
 import type { AgentSigner } from "../../src/services/Identity.ts"
 
 /** A key of an agent's own, made for one test. */

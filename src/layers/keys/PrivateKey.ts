@@ -1,16 +1,10 @@
 // A signature is needed at the moment a row is sealed, and only Node's own crypto signs synchronously.
-import {
-  createPrivateKey,
-  createPublicKey,
-  hash as digest,
-  generateKeyPairSync,
-  type KeyObject,
-  sign
-} from "node:crypto"
+import { createPrivateKey, hash as digest, generateKeyPairSync, type KeyObject, sign } from "node:crypto"
 import { Result } from "effect"
 import { type AgentKeyFingerprint, fingerprintOf } from "../../schema/AgentKey.ts"
 import type { Digest } from "../../schema/Chain.ts"
 import type { AgentId } from "../../schema/Ids.ts"
+import { publicKeyOf } from "../../services/Ed25519.ts"
 import type { AgentSigner } from "../../services/Identity.ts"
 
 export type PrivateKeyProblem = "malformed" | "wrongKind"
@@ -28,12 +22,6 @@ export const parsePrivateKey = (bytes: Uint8Array): Result.Result<KeyObject, Pri
 }
 
 export const generatePrivateKey = (): KeyObject => generateKeyPairSync("ed25519").privateKey
-
-/** The 32 bytes of RFC 8032: they are the end of the key's SubjectPublicKeyInfo. */
-export const publicKeyOf = (key: KeyObject): Uint8Array => {
-  const spki = createPublicKey(key).export({ format: "der", type: "spki" })
-  return Uint8Array.from(spki.subarray(spki.length - 32))
-}
 
 export const signerOf = (agentId: AgentId, key: KeyObject): AgentSigner => {
   const publicKey = publicKeyOf(key)
