@@ -113,9 +113,11 @@ class Pair {
   }
 }
 
-/** One direction: keeps the order of bytes whatever delays them. */
+/** One direction: one queue and one timer, so that the order of bytes is kept whatever delays them and however late timers fire. */
 class Lane {
   readonly #to: Socket
+  readonly #pieces: Array<{ readonly bytes: Buffer; readonly due: number }> = []
+  #waiting = false
   #dead = false
   #last = 0
   constructor(to: Socket) {
@@ -124,17 +126,26 @@ class Lane {
   push(bytes: Buffer, fault: Fault, direction: "toServer" | "toClient") {
     if (fault.blackHole === "both" || fault.blackHole === direction) this.#dead = true
     if (this.#dead) return
-    const size = fault.slice ?? bytes.length
-    for (let at = 0; at < bytes.length; at += size) this.#later(bytes.subarray(at, at + size), fault)
+    const { bytesPerSecond, jitterMs = 0, latencyMs = 0, slice } = fault
+    const size = slice ?? bytes.length
+    for (let at = 0; at < bytes.length; at += size) {
+      const piece = bytes.subarray(at, at + size)
+      const pace =
+        bytesPerSecond === undefined ? (slice === undefined ? 0 : 0.05) : (1000 * piece.length) / bytesPerSecond
+      this.#last = Math.max(this.#last, performance.now() + latencyMs + Math.random() * jitterMs) + pace
+      this.#pieces.push({ bytes: piece, due: this.#last })
+    }
+    if (!this.#waiting) this.#pump()
   }
-  #later(piece: Buffer, { bytesPerSecond, jitterMs = 0, latencyMs = 0, slice }: Fault) {
+  #pump() {
+    this.#waiting = false
+    if (this.#dead || this.#to.destroyed) return
     const now = performance.now()
-    const pace =
-      bytesPerSecond === undefined ? (slice === undefined ? 0 : 0.05) : (1000 * piece.length) / bytesPerSecond
-    const due = Math.max(this.#last, now + latencyMs + Math.random() * jitterMs) + pace
-    if (due <= now && this.#last <= now) return void this.#to.write(piece)
-    this.#last = due
-    setTimeout(() => this.#dead || this.#to.destroyed || this.#to.write(piece), due - now)
+    while ((this.#pieces[0]?.due ?? now + 1) <= now) this.#to.write(this.#pieces.shift()!.bytes)
+    const [next] = this.#pieces
+    if (next === undefined) return
+    this.#waiting = true
+    setTimeout(() => this.#pump(), next.due - now)
   }
 }
 
