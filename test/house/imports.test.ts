@@ -15,7 +15,7 @@ const mayImport: Record<string, ReadonlyArray<string>> = {
   testing: ["schema", "services", "layers", "testing"],
   promise: ["schema", "services", "layers", "integrations", "bridge", "promise"],
   cli: ["schema", "services", "layers", "integrations", "bridge", "web", "platform", "console", "cli"],
-  "index.ts": ["schema", "services", "layers"]
+  "index.ts": ["schema", "services", "layers", "integrations"]
 }
 
 const importsOf = (file: string) => [...read(file).matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map((match) => match[1]!)
