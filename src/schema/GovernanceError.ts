@@ -18,6 +18,7 @@ import type { UnknownModelError } from "./Pricing.ts"
 import type { PromptNotFound } from "./Prompt.ts"
 import type { RetentionRefused } from "./RetentionError.ts"
 import type { StoreError } from "./StoreError.ts"
+import type { DeclaredMaximumExceeded, UngovernedCall } from "./WrappedCallError.ts"
 
 /**
  * Every error of this library but one: `AgentHaltedError` stands outside, so that a handler for refusals cannot swallow a
@@ -55,6 +56,8 @@ export type GovernanceError =
   | OtherIdentity
   | RotationRefused
   | RetentionRefused
+  | UngovernedCall
+  | DeclaredMaximumExceeded
   | StoreError
 
 const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
@@ -91,6 +94,8 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "OtherIdentity",
   "RotationRefused",
   "RetentionRefused",
+  "UngovernedCall",
+  "DeclaredMaximumExceeded",
   "StoreError"
 ])
 

@@ -20,7 +20,7 @@ import { Lineages } from "./Lineages.ts"
 import { Settings } from "./Settings.ts"
 import { standing } from "./Standing.ts"
 
-export { requireApproval } from "./RequireApproval.ts"
+export { requireApproval } from "./GovernedTool.ts"
 
 /** Approvals by people, for programs that ask for them without a governed call, and for whoever decides. */
 export class Gates extends Context.Service<

@@ -8,19 +8,18 @@ import { Marked } from "../schema/Marked.ts"
 import type { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import type { Refusal } from "../schema/Refusal.ts"
 import { Gates } from "./Gates.ts"
-import { Governor } from "./Governor.ts"
+import { Governor, type Ticket } from "./Governor.ts"
 
 /** The call of a tool whose arguments come with each use. */
 export type ApprovedTool = Omit<Extract<CallOptions, { readonly tool: string }>, "input">
 
 /**
- * Puts a person before a function, whatever the policy says (GAT-04). The function gets the snapshot that was approved, never
- * the caller's own object (T-06), and where the reviewer changed the arguments, those: then every room is passed again with
- * them (BEY-10).
+ * Runs a function as the call of a tool. It gets the snapshot that the rooms have seen, never the caller's own object (T-06),
+ * and where a reviewer changed the arguments, those: then every room is passed again with them (BEY-10).
  */
-export const requireApproval =
+export const governedTool =
   (call: ApprovedTool) =>
-  <A, E, R>(use: (input: JsonValue) => Effect.Effect<A, E, R>) =>
+  <A, E, R>(use: (input: JsonValue, ticket: Ticket) => Effect.Effect<A, E, R>) =>
   (input: unknown): Effect.Effect<A, E | Refusal | ModuleDisabledError, R | Governor | Gates> =>
     Effect.gen(function* () {
       const gates = yield* Gates
@@ -29,17 +28,22 @@ export const requireApproval =
         (error) => new InvalidInput({ field: "input", problem: error.message })
       )
       const run = (value: MarkedJson, approval: CallOptions["approval"]) =>
-        Governor.use((governor) => governor.run({ ...call, input: value, approval }, () => use(plain(value))))
-      const asked = { ...call.approval, required: true }
-      return yield* Effect.catchIf(run(taken, asked), isEdited, (denied) =>
+        Governor.use((governor) =>
+          governor.run({ ...call, input: value, approval }, (ticket) => use(plain(value), ticket))
+        )
+      return yield* Effect.catchIf(run(taken, call.approval), isEdited, (denied) =>
         Effect.flatMap(gates.editedArguments(denied.requestId ?? ""), (edited) =>
           Option.match(Option.flatMap(edited, decodeJson), {
             onNone: () => Effect.fail(denied),
-            onSome: (stored) => run(unescape(stored), { ...asked, request: denied.requestId ?? undefined })
+            onSome: (stored) => run(unescape(stored), { ...call.approval, request: denied.requestId ?? undefined })
           })
         )
       )
     })
+
+/** The same with a person in between, whatever the policy says (GAT-04). */
+export const requireApproval = (call: ApprovedTool) =>
+  governedTool({ ...call, approval: { ...call.approval, required: true } })
 
 /** Marks are for what is stored: the function acts on the values themselves. */
 const plain = (value: MarkedJson): JsonValue => unescape(escape(value, (marked) => escape(Marked.reveal(marked))))

@@ -25,6 +25,8 @@ export interface Ticket {
   readonly report: (spending: Spending) => Effect.Effect<void>
   /** Fails the moment the agent, or one above it, is halted; never succeeds. Race it against the call. */
   readonly halted: Effect.Effect<never, AgentHaltedError>
+  /** The same for code outside Effect: calls back at once and synchronously, to abort a request by it. Returns what stops it. */
+  readonly watchHalt: (listener: (error: AgentHaltedError) => void) => () => void
 }
 
 /** The only door. Every wrapper, and every program, gets to its call through here. */
@@ -93,6 +95,8 @@ export const make = Effect.gen(function* () {
 
   const ticketOf = (call: OpenCall): Ticket => {
     const { plan, ticket, lineage } = call.admitted
+    const watchHalt: Ticket["watchHalt"] = (listener) =>
+      halts.watch(lineage.path, (halt) => listener(haltedError(plan.agentId, halt, "running call")))
     return {
       id: ticket,
       agentId: plan.agentId,
@@ -102,10 +106,9 @@ export const make = Effect.gen(function* () {
           call.spending = spending
         }),
       halted: Effect.callback<never, AgentHaltedError>((resume) =>
-        Effect.sync(
-          halts.watch(lineage.path, (halt) => resume(Effect.fail(haltedError(plan.agentId, halt, "running call"))))
-        )
-      )
+        Effect.sync(watchHalt((error) => resume(Effect.fail(error))))
+      ),
+      watchHalt
     }
   }
 

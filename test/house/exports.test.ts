@@ -92,6 +92,7 @@ const expected = [
   "ContractViolation",
   "Contracts",
   "Cost",
+  "DeclaredMaximumExceeded",
   "DelegationError",
   "EgressFailed",
   "EgressRefused",
@@ -103,6 +104,7 @@ const expected = [
   "Governor",
   "HaltPersistenceError",
   "Halts",
+  "Host",
   "InvalidAuditEvent",
   "InvalidInput",
   "KeyRotation",
@@ -134,10 +136,15 @@ const expected = [
   "SubjectKeys",
   "Sweep",
   "TokenVersionTooOldError",
+  "UngovernedCall",
   "UnknownModelError",
+  "governTool",
   "governed",
+  "governedFetch",
   "governedStream",
+  "governedTool",
   "isGovernanceError",
   "isHaltError",
-  "sealed"
+  "sealed",
+  "useTool"
 ]

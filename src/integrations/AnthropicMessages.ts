@@ -1,0 +1,79 @@
+import type { ReportedUsage } from "./Meter.ts"
+import type { Body, Wire } from "./Provider.ts"
+import { count, eventOf, items, record, utf8Length } from "./Reading.ts"
+
+/** `POST /v1/messages` of Anthropic. */
+export const messages: Wire = {
+  llm: "llm.anthropic.messages",
+  request: (body) => ({
+    model: String(body.model),
+    maxTokens: count(body.max_tokens),
+    stream: body.stream === true,
+    tools: items(body.tools).map(toolName)
+  }),
+  rewrite: (body, { isVisible, model }) => {
+    const tools = items(body.tools)
+    const visible = tools.filter((tool) => isVisible(toolName(tool)))
+    if (visible.length === tools.length) return { body: { ...body, model }, hidesUsage: false }
+    const { tools: _, tool_choice, ...rest } = body
+    const named = record(tool_choice).name
+    const keepsChoice =
+      visible.length > 0 && tool_choice !== undefined && (named === undefined || isVisible(String(named)))
+    return {
+      body: {
+        ...rest,
+        model,
+        ...(visible.length === 0 ? {} : { tools: visible }),
+        ...(keepsChoice ? { tool_choice } : {})
+      },
+      hidesUsage: false
+    }
+  },
+  usage: (reply) => messageUsage(reply, record(reply.usage)),
+  event: (data) => {
+    const event = eventOf(data)
+    switch (event.type) {
+      case "message_start": {
+        const message = record(event.message)
+        return { usage: messageUsage(message, record(message.usage)) }
+      }
+      case "content_block_delta": {
+        const delta = record(event.delta)
+        return { bytes: utf8Length(delta.text) + utf8Length(delta.partial_json) + utf8Length(delta.thinking) }
+      }
+      case "message_delta":
+        return { usage: deltaUsage(record(event.usage)) }
+      case "message_stop":
+        return { isLast: true, usage: {} }
+      case "error":
+        return { error: "the provider reported an error in the stream" }
+      default:
+        return {}
+    }
+  }
+}
+
+/** `input_tokens` leaves out what was read from and written to the cache; ours is all of it. */
+const messageUsage = (message: Body, usage: Body): ReportedUsage | undefined => {
+  const plain = count(usage.input_tokens)
+  if (plain === undefined) return undefined
+  const cachedInputTokens = count(usage.cache_read_input_tokens) ?? 0
+  const cacheWriteTokens = count(usage.cache_creation_input_tokens) ?? 0
+  const hour = count(record(usage.cache_creation).ephemeral_1h_input_tokens) ?? 0
+  return {
+    ...(typeof message.model === "string" ? { model: message.model } : {}),
+    inputTokens: plain + cachedInputTokens + cacheWriteTokens,
+    outputTokens: count(usage.output_tokens) ?? 0,
+    cachedInputTokens,
+    cacheWriteTokens,
+    cacheWrite1hTokens: Math.min(hour, cacheWriteTokens)
+  }
+}
+
+/** Output is cumulative: it replaces what was said before. */
+const deltaUsage = (usage: Body): ReportedUsage | undefined => {
+  const outputTokens = count(usage.output_tokens)
+  return outputTokens === undefined ? undefined : { outputTokens }
+}
+
+const toolName = (tool: Body): string => String(tool.name ?? tool.type)

@@ -1,0 +1,104 @@
+import { Schema } from "effect"
+import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
+import { AgentId } from "../schema/Ids.ts"
+import { UngovernedCall } from "../schema/WrappedCallError.ts"
+import { current } from "./CurrentCall.ts"
+import type { LiveCall } from "./LiveCall.ts"
+import { metered } from "./MeteredResponse.ts"
+import { type GovernOptions, type ModelCall, open } from "./ModelCall.ts"
+import { type Outgoing, outgoing, readBody } from "./Outgoing.ts"
+import type { Provider, Wire } from "./Provider.ts"
+import { refusalResponse } from "./RefusalResponse.ts"
+
+type Fetch = typeof globalThis.fetch
+
+export interface GovernedFetchOptions extends GovernOptions {
+  readonly provider: Provider
+  /** What sends the request; the global one by default. */
+  readonly fetch?: Fetch | undefined
+  /**
+   * How a refusal reaches the caller: thrown as it is, or as a response 403 that SDKs take for final. Some SDKs take what is
+   * thrown in fetch for a broken network and try again.
+   */
+  readonly refusal?: "throw" | "respond" | undefined
+}
+
+/** A `fetch` that governs every request to a provider of models, for any client that takes one (THR-11). */
+export const governedFetch = (options: GovernedFetchOptions): Fetch => {
+  const who = { ...options, sessionId: options.sessionId ?? crypto.randomUUID() }
+  const send = options.fetch ?? globalThis.fetch
+  return async (input, init) => {
+    const request = outgoing(input, init)
+    const wire = wireOf(who, request)
+    if (wire instanceof UngovernedCall) return refused(options, wire)
+    if (wire === undefined) return send(input, init)
+    const outer = current()
+    if (outer !== undefined) return joined(send, request, outer, wire)
+    let call: ModelCall
+    try {
+      const body = await readBody(request)
+      if (body === undefined) return refused(options, ungoverned(who, request))
+      call = await open({ ...who, wire, body, signal: request.signal })
+    } catch (error) {
+      if (isGovernanceError(error) || isHaltError(error)) return refused(options, error)
+      throw error
+    }
+    return sendGoverned(send, request, call, true)
+  }
+}
+
+/** Sends what was admitted and watches its answer. `owns`: nobody else settles the call. */
+export const sendGoverned = async (
+  send: Fetch,
+  request: Outgoing,
+  { body, hidesUsage, live, wire }: ModelCall,
+  owns: boolean
+): Promise<Response> => {
+  const response = await attempted(send, request, live, owns, JSON.stringify(body))
+  return metered(response, { live, wire, hidesUsage, owns, signal: request.signal })
+}
+
+/** Below a wrapper that has opened the call: its meter counts, its signal cuts, its owner settles. */
+const joined = async (send: Fetch, request: Outgoing, live: LiveCall, wire: Wire) => {
+  const response = await attempted(send, request, live, false)
+  return metered(response, { live, wire, hidesUsage: false, owns: false, signal: request.signal })
+}
+
+const attempted = async (send: Fetch, request: Outgoing, live: LiveCall, owns: boolean, body?: string) => {
+  const signals = [live.signal, ...(request.signal == null ? [] : [request.signal])]
+  try {
+    return await request.send(send, AbortSignal.any(signals), body)
+  } catch (error) {
+    const reason: unknown = live.signal.aborted ? live.signal.reason : error
+    if (owns) await live.settle({ _tag: neverSent(error) ? "Released" : "Broken", error: reason })
+    throw reason
+  }
+}
+
+/** Undefined: it costs nothing, or the program has allowed it. */
+const wireOf = (options: GovernedFetchOptions, request: Outgoing): Wire | UngovernedCall | undefined => {
+  const endpoint = options.provider.endpoint(request.method, request.path)
+  if (endpoint._tag === "Model") return endpoint.wire
+  const isAllowed = (options.allow ?? []).some(
+    (name) =>
+      `${request.method} ${request.path}`.endsWith(name.replace(/^\S+ /, "")) && name.startsWith(`${request.method} `)
+  )
+  return endpoint._tag === "Free" || isAllowed ? undefined : ungoverned(options, request)
+}
+
+const ungoverned = (
+  { agentId, provider }: { readonly agentId: string; readonly provider: Pick<Provider, "name"> },
+  { method, path }: Outgoing
+) => new UngovernedCall({ agentId: Schema.decodeSync(AgentId)(agentId), provider: provider.name, method, path })
+
+const refused = ({ refusal }: GovernedFetchOptions, error: unknown): Response => {
+  if (refusal === "respond") return refusalResponse(error)
+  throw error
+}
+
+/** The connection was never made, so the provider has seen nothing. */
+const neverSent = (error: unknown): boolean => {
+  const cause = typeof error === "object" && error !== null && "cause" in error ? error.cause : undefined
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
+  return code === "ECONNREFUSED" || code === "ENOTFOUND" || code === "EAI_AGAIN"
+}

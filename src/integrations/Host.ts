@@ -1,0 +1,36 @@
+import { Cause, Effect, type Fiber } from "effect"
+import type { AgentScope } from "../services/AgentScope.ts"
+import type { Gates } from "../services/Gates.ts"
+import type { Governor } from "../services/Governor.ts"
+import type { Settings } from "../services/Settings.ts"
+import type { Wrappers } from "../services/Wrappers.ts"
+
+/** What the wrappers of foreign clients need. Every layer of stores provides it. */
+export type HostServices = Governor | Gates | AgentScope | Settings | Wrappers
+
+/** Where code outside Effect finds governance. The Promise facade is one; `Host.make` makes one of the services at hand. */
+export interface Host {
+  readonly run: <A, E>(effect: Effect.Effect<A, E, HostServices>) => Fiber.Fiber<A, E>
+}
+
+export const make: Effect.Effect<Host, never, HostServices> = Effect.map(
+  Effect.context<HostServices>(),
+  (context): Host => ({ run: Effect.runForkWith(context) })
+)
+
+/** An effect as a promise that rejects with the very error; `signal` interrupts it. */
+export const promise = <A, E>(host: Host, effect: Effect.Effect<A, E, HostServices>, signal?: AbortSignal | null) =>
+  new Promise<A>((resolve, reject) => {
+    if (signal?.aborted === true) return reject(signal.reason)
+    const fiber = host.run(effect)
+    const abort = () => fiber.interruptUnsafe()
+    signal?.addEventListener("abort", abort, { once: true })
+    fiber.addObserver((exit) => {
+      signal?.removeEventListener("abort", abort)
+      if (exit._tag === "Success") resolve(exit.value)
+      else
+        reject(
+          signal?.aborted === true && Cause.hasInterruptsOnly(exit.cause) ? signal.reason : Cause.squash(exit.cause)
+        )
+    })
+  })

@@ -1,0 +1,137 @@
+import { DeclaredMaximumExceeded } from "../schema/WrappedCallError.ts"
+import type { LiveCall } from "./LiveCall.ts"
+import type { Wire } from "./Provider.ts"
+import { type Frame, SseFrames } from "./SseFrames.ts"
+
+export interface Metering {
+  readonly live: LiveCall
+  readonly wire: Wire
+  readonly hidesUsage: boolean
+  /** False where an outer wrapper settles the call: here it is settled only when its stream is dropped or breaks. */
+  readonly owns: boolean
+  /** The caller's own signal. */
+  readonly signal: AbortSignal | null | undefined
+}
+
+/** The provider's response, watched while the caller reads it. Never reads ahead of him. */
+export const metered = async (response: Response, metering: Metering): Promise<Response> => {
+  const { live, owns, wire } = metering
+  if (!response.ok) {
+    if (owns) await live.settle({ _tag: "Released", error: new Error(`HTTP ${response.status}`) })
+    return response
+  }
+  const type = response.headers.get("content-type") ?? ""
+  if (response.body !== null && type.includes("text/event-stream")) {
+    return rebuilt(response, streamed(response.body, metering), metering.hidesUsage)
+  }
+  if (!type.includes("json")) {
+    if (owns) await live.settle({ _tag: "Completed" })
+    return response
+  }
+  let text: string
+  try {
+    text = await response.text()
+  } catch (error) {
+    if (owns) await live.settle({ _tag: "Broken", error })
+    throw live.signal.aborted ? live.signal.reason : error
+  }
+  const reply = parsed(text)
+  const usage = reply === undefined ? undefined : wire.usage(reply)
+  if (usage !== undefined) live.meter.report(usage, true)
+  // Before the reply reaches the caller, so that the next check sees what this call cost.
+  if (owns) await live.settle({ _tag: "Completed", result: reply })
+  return rebuilt(response, text, false)
+}
+
+const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, signal, wire }: Metering) => {
+  const reader = body.getReader()
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+  const encoder = new TextEncoder()
+  const frames = new SseFrames()
+
+  const broken = (error: unknown) => {
+    signal?.removeEventListener("abort", aborted)
+    return live.settle({ _tag: "Broken", error })
+  }
+  const aborted = () => void broken(signal?.reason)
+  signal?.addEventListener("abort", aborted, { once: true })
+
+  const completed = async () => {
+    signal?.removeEventListener("abort", aborted)
+    if (owns) await live.settle({ _tag: "Completed" })
+  }
+
+  /** False: the frame is ours and does not go on to the caller. */
+  const seen = async ({ data }: Frame): Promise<boolean> => {
+    if (data === "") return true
+    const event = wire.event(data)
+    live.meter.part(event.bytes ?? 0)
+    if (event.usage !== undefined) live.meter.report(event.usage, event.isLast === true || event.isUsageOnly === true)
+    if (event.error !== undefined) await broken(new Error(event.error))
+    if (event.isLast === true) await completed()
+    return !(hidesUsage && event.isUsageOnly === true)
+  }
+
+  const read = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    for (;;) {
+      const { done, value } = await reader.read()
+      let said = ""
+      for (const frame of done ? frames.rest() : frames.push(decoder.decode(value, { stream: true }))) {
+        if (await seen(frame)) said += frame.text
+      }
+      if (live.meter.isOver && !live.isSettled) {
+        const { agentId, meter } = live
+        const error = new DeclaredMaximumExceeded({ agentId, model: meter.model, maxTokens: meter.maxTokens ?? 0 })
+        await live.settle({ _tag: "Cut", error })
+        throw error
+      }
+      if (said !== "") controller.enqueue(encoder.encode(said))
+      if (done) {
+        await completed()
+        controller.close()
+      }
+      if (done || said !== "") return
+    }
+  }
+
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        live.idle(false)
+        try {
+          await read(controller)
+        } catch (error) {
+          const reason: unknown = live.signal.aborted ? live.signal.reason : error
+          await broken(reason)
+          controller.error(reason)
+        }
+        live.idle(true)
+      },
+      cancel: async (reason) => {
+        await broken(reason ?? new Error("the stream was dropped"))
+        await reader.cancel(reason).catch(() => {})
+      }
+    },
+    // No read-ahead: what the caller does not read is neither fetched nor counted.
+    { highWaterMark: 0 }
+  )
+}
+
+const rebuilt = (response: Response, body: string | ReadableStream<Uint8Array>, isShorter: boolean): Response => {
+  const headers = new Headers(response.headers)
+  if (isShorter) headers.delete("content-length")
+  const { status, statusText, url } = response
+  const copy = new Response(body, { status, statusText, headers })
+  // A response that a program makes has no address of its own; SDKs put it into their errors.
+  return Object.defineProperty(copy, "url", { value: url })
+}
+
+const parsed = (text: string): { readonly [key: string]: unknown } | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    // Arrays and primitives have no usage.
+    return typeof value === "object" && value !== null ? (value as { readonly [key: string]: unknown }) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,76 @@
+import { Effect } from "effect"
+import type { ApprovalOptions, CallOptions } from "../schema/CallPlan.ts"
+import { estimateInputTokens } from "../schema/Pricing.ts"
+import { AgentScope } from "../services/AgentScope.ts"
+import { type Host, promise } from "./Host.ts"
+import { begin, type LiveCall } from "./LiveCall.ts"
+import type { Body, Provider, Wire } from "./Provider.ts"
+
+/** For whom a client is governed. */
+export interface GovernOptions {
+  /** The Promise facade, or what `Host.make` gives an Effect program. */
+  readonly governance: Host
+  readonly agentId: string
+  /** One random session for each client where none is given (WRP-03). */
+  readonly sessionId?: string | undefined
+  /** Plain JSON for the audit row of every attempt. */
+  readonly metadata?: unknown
+  /** What happens where a person has to approve a call to a model. */
+  readonly approval?: ApprovalOptions | undefined
+  /** Addresses that may be used although they are not governed, such as `POST /batches`; their cost is in no budget. */
+  readonly allow?: ReadonlyArray<string> | undefined
+  /** Counts a request's input tokens; without it the length of its text is taken for an estimate on the high side. */
+  readonly estimateInput?: ((body: Body) => number) | undefined
+}
+
+export interface ModelCallOptions extends GovernOptions {
+  readonly sessionId: string
+  readonly provider: Pick<Provider, "name">
+  readonly wire: Wire
+  readonly body: Body
+  readonly signal?: AbortSignal | null | undefined
+}
+
+/** An admitted call to a model, and what is to be sent for it. */
+export interface ModelCall {
+  readonly live: LiveCall
+  readonly wire: Wire
+  readonly body: Body
+  readonly hidesUsage: boolean
+}
+
+/** All rooms for one request: hides tools, holds the worst case, waits for a person where one is asked. Sends nothing. */
+export const open = async (options: ModelCallOptions): Promise<ModelCall> => {
+  const { agentId, governance: host, provider, signal, wire } = options
+  const asked = wire.request(options.body)
+  const visible = new Set(
+    asked.tools.length === 0 ? [] : await promise(host, visibleTools(agentId, asked.tools), signal)
+  )
+  const { body, hidesUsage } = wire.rewrite(options.body, {
+    model: asked.model,
+    isVisible: (tool) => visible.has(tool)
+  })
+  const text = JSON.stringify(body)
+  const call: CallOptions = {
+    agentId,
+    sessionId: options.sessionId,
+    model: asked.model,
+    provider: provider.name,
+    llm: wire.llm,
+    inputTokens: options.estimateInput?.(body) ?? estimateInputTokens(text),
+    maxTokens: asked.maxTokens,
+    // A prompt with pictures can be longer than what an audit row may hash; then its own text is what is left out.
+    input: text.length <= longestInput ? body : { bytes: text.length, tools: asked.tools },
+    metadata: options.metadata,
+    approval: options.approval
+  }
+  return { live: await begin({ host, call, provider: provider.name, signal }), wire, body, hidesUsage }
+}
+
+/** Hidden tools are left out (SCP-06). With the scope module off nothing is hidden. */
+const visibleTools = (agentId: string, tools: ReadonlyArray<string>) =>
+  AgentScope.use((scope) => scope.filterTools(agentId, tools)).pipe(
+    Effect.catchTag("ModuleDisabledError", () => Effect.succeed(tools))
+  )
+
+const longestInput = 100_000

@@ -1,0 +1,90 @@
+import type { ReportedUsage } from "./Meter.ts"
+import type { Body, StreamEvent, Wire } from "./Provider.ts"
+import { count, eventOf, items, record, utf8Length } from "./Reading.ts"
+
+/** `POST /chat/completions` of OpenAI and of everything that speaks like it. */
+export const chat: Wire = {
+  llm: "llm.openai.chat",
+  request: (body) => {
+    const most = count(body.max_completion_tokens) ?? count(body.max_tokens)
+    return {
+      model: String(body.model),
+      maxTokens: most === undefined ? undefined : most * Math.max(1, count(body.n) ?? 1),
+      stream: body.stream === true,
+      tools: [...items(body.tools).map(toolName), ...items(body.functions).map(toolName)]
+    }
+  },
+  rewrite: (body, { isVisible, model }) => {
+    const asksUsage = body.stream === true && record(body.stream_options).include_usage === undefined
+    return {
+      hidesUsage: asksUsage,
+      body: {
+        ...withTools(withTools(body, "tools", isVisible), "functions", isVisible),
+        model,
+        ...(asksUsage ? { stream_options: { ...record(body.stream_options), include_usage: true } } : {})
+      }
+    }
+  },
+  usage: (reply) => chatUsage(reply),
+  event: (data) => {
+    if (data === "[DONE]") return { isLast: true }
+    const event = eventOf(data)
+    const choices = items(event.choices)
+    const usage = chatUsage(event)
+    return {
+      bytes: choices.reduce((sum, choice) => sum + deltaBytes(record(choice.delta)), 0),
+      usage,
+      isUsageOnly: usage !== undefined && choices.length === 0,
+      ...(event.error === undefined ? {} : { error: "the provider reported an error in the stream" })
+    } satisfies StreamEvent
+  }
+}
+
+/** Prompt tokens include the cached ones, completion tokens the reasoning. */
+export const chatUsage = (reply: Body): ReportedUsage | undefined => {
+  const usage = record(reply.usage)
+  const inputTokens = count(usage.prompt_tokens)
+  if (inputTokens === undefined) return undefined
+  return {
+    ...(typeof reply.model === "string" ? { model: reply.model } : {}),
+    inputTokens,
+    outputTokens: count(usage.completion_tokens) ?? 0,
+    cachedInputTokens: count(record(usage.prompt_tokens_details).cached_tokens) ?? 0,
+    reasoningTokens: count(record(usage.completion_tokens_details).reasoning_tokens) ?? 0
+  }
+}
+
+const toolName = (tool: Body): string =>
+  String(record(tool.function).name ?? record(tool.custom).name ?? tool.name ?? tool.type)
+
+/** Without the hidden ones; what only makes sense with tools goes with the last of them. */
+const withTools = (body: Body, key: "tools" | "functions", isVisible: (tool: string) => boolean): Body => {
+  const tools = items(body[key])
+  const visible = tools.filter((tool) => isVisible(toolName(tool)))
+  if (visible.length === tools.length) return body
+  const { [key]: _, tool_choice, function_call, parallel_tool_calls, ...rest } = body
+  if (visible.length === 0) return rest
+  return {
+    ...rest,
+    [key]: visible,
+    ...(parallel_tool_calls === undefined ? {} : { parallel_tool_calls }),
+    ...kept({ tool_choice, function_call }, isVisible)
+  }
+}
+
+/** A choice that names a hidden tool is dropped: the provider would refuse it. */
+const kept = (choices: Body, isVisible: (tool: string) => boolean): Body =>
+  Object.fromEntries(
+    Object.entries(choices).filter(([, choice]) => {
+      if (choice === undefined) return false
+      const named = record(record(choice).function).name ?? record(choice).name
+      return named === undefined || isVisible(String(named))
+    })
+  )
+
+const deltaBytes = (delta: Body): number =>
+  utf8Length(delta.content) +
+  utf8Length(delta.refusal) +
+  utf8Length(delta.reasoning_content) +
+  utf8Length(record(delta.function_call).arguments) +
+  items(delta.tool_calls).reduce((sum, call) => sum + utf8Length(record(call.function).arguments), 0)

@@ -1,0 +1,24 @@
+import type { Body } from "./Provider.ts"
+
+// What comes from a provider is looked at without trust: a field that is not what it should be counts as absent.
+
+export const record = (value: unknown): Body =>
+  // Any object can be asked for any key.
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Body) : {}
+
+export const items = (value: unknown): ReadonlyArray<Body> => (Array.isArray(value) ? value.map(record) : [])
+
+/** A whole number from 0 up. */
+export const count = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+
+export const utf8Length = (value: unknown): number => (typeof value === "string" ? Buffer.byteLength(value) : 0)
+
+/** The JSON object of an event's data; empty where it is none. */
+export const eventOf = (data: string): Body => {
+  try {
+    return record(JSON.parse(data))
+  } catch {
+    return {}
+  }
+}
