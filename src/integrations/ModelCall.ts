@@ -23,24 +23,27 @@ export interface GovernOptions {
   readonly estimateInput?: ((body: Body) => number) | undefined
 }
 
-export interface ModelCallOptions extends GovernOptions {
+export interface ModelCallOptions<W extends RequestWire = Wire> extends GovernOptions {
   readonly sessionId: string
   readonly provider: Pick<Provider, "name">
-  readonly wire: Wire
+  readonly wire: W
   readonly body: Body
   readonly signal?: AbortSignal | null | undefined
 }
 
+/** What `open` needs to know of a provider: how its requests are read and written. */
+export type RequestWire = Pick<Wire, "llm" | "request" | "rewrite">
+
 /** An admitted call to a model, and what is to be sent for it. */
-export interface ModelCall {
+export interface ModelCall<W extends RequestWire = Wire> {
   readonly live: LiveCall
-  readonly wire: Wire
+  readonly wire: W
   readonly body: Body
   readonly hidesUsage: boolean
 }
 
 /** All rooms for one request: hides tools, holds the worst case, waits for a person where one is asked. Sends nothing. */
-export const open = async (options: ModelCallOptions): Promise<ModelCall> => {
+export const open = async <W extends RequestWire>(options: ModelCallOptions<W>): Promise<ModelCall<W>> => {
   const { agentId, governance: host, provider, signal, wire } = options
   const asked = wire.request(options.body)
   const visible = new Set(

@@ -34,4 +34,11 @@ describe("examples", () => {
       rmSync(directory, { recursive: true, force: true })
     }
   })
+
+  it("langchain.ts pays an order back and drops no table (WRP-07, THR-07)", () => {
+    assert.deepStrictEqual(run("langchain.ts").trim().split("\n"), [
+      "The order is paid back.",
+      "Agent clerk may not use tool drop_table; the policy of clerk allows refund"
+    ])
+  })
 })

@@ -1,0 +1,3 @@
+export { GovernanceCallbackHandler, type HandlerOptions } from "./LangChainHandler.ts"
+export { type MiddlewareOptions, middleware } from "./LangChainMiddleware.ts"
+export { govern, governWith } from "./LangChainModel.ts"
