@@ -56,6 +56,9 @@ const methodsOf = (model: object): ReadonlyArray<string> => {
   return [...names]
 }
 
+/** What JavaScript reaches although TypeScript calls it protected. */
+const partOf = (model: ChatOpenAI, name: string): ChatOpenAI => Reflect.get(model, name)
+
 describe("every method of LangChain's chat models", () => {
   it("is in the table: one that an update adds has to be looked at", () => {
     const model = new ChatOpenAI({ model: "gpt-4o", apiKey: "none" })
@@ -92,8 +95,8 @@ describe("every method of LangChain's chat models", () => {
         withRetry: () => model.withRetry().invoke("hi"),
         withFallbacks: () => model.withFallbacks({ fallbacks: [model] }).invoke("hi"),
         pipe: () => model.pipe((message) => message.content).invoke("hi"),
-        completions: () => model["completions"].invoke("hi"),
-        responses: () => model["responses"].invoke("hi"),
+        completions: () => partOf(model, "completions").invoke("hi"),
+        responses: () => partOf(model, "responses").invoke("hi"),
         bindTools: () => model.bindTools([]).invoke("hi"),
         withConfig: () =>
           model
