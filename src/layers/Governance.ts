@@ -5,6 +5,7 @@ import * as AgentScope from "../services/AgentScope.ts"
 import * as Audit from "../services/Audit.ts"
 import { AuditFallback } from "../services/AuditFallback.ts"
 import { AuditStore } from "../services/AuditStore.ts"
+import * as BudgetMoves from "../services/BudgetMoves.ts"
 import * as ContractBook from "../services/ContractBook.ts"
 import * as ContractRoom from "../services/ContractRoom.ts"
 import * as Contracts from "../services/Contracts.ts"
@@ -42,6 +43,7 @@ const unless = <A, E, R, E2, R2>(
   Layer.unwrap(Effect.map(Settings, (settings): Layer.Layer<A, E | E2, R | R2> => (on(settings) ? layer : layerOff)))
 
 const knowledge = Layer.mergeAll(
+  BudgetMoves.layer,
   Policies.layer,
   Lineages.layer,
   LoopWindow.layer,

@@ -7,12 +7,14 @@ import * as KeyFollower from "../services/KeyFollower.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
 import * as ApprovalNotices from "./ApprovalNotices.ts"
+import * as BudgetAlerts from "./BudgetAlerts.ts"
 import * as CheckpointPlace from "./CheckpointPlace.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
 import * as Keeping from "./Keeping.ts"
 import * as AgentKeyStore from "./memory/AgentKeyStore.ts"
 import * as AuditStore from "./memory/AuditStore.ts"
+import * as BudgetAlertStore from "./memory/BudgetAlertStore.ts"
 import * as ChainKeyStore from "./memory/ChainKeyStore.ts"
 import * as CheckpointStore from "./memory/CheckpointStore.ts"
 import * as ReaderStore from "./memory/ReaderStore.ts"
@@ -36,6 +38,7 @@ const keys = Layer.unwrap(
 export const layerStores = Layer.mergeAll(
   Stores.layer,
   AgentKeyStore.layer,
+  BudgetAlertStore.layer,
   SubjectKeyStore.layer,
   ReaderStore.layer,
   CheckpointStore.layer.pipe(Layer.provideMerge(AuditStore.layer)),
@@ -52,7 +55,13 @@ export const layerStores = Layer.mergeAll(
 
 /** All of governance without a database: for tests, for replay, and for programs that need no proof after a restart. */
 export const layer = (options: Settings.GovernanceOptions = {}) =>
-  Layer.mergeAll(ApprovalNotices.layer, CheckpointAfterRotation.layer, Keeping.layer, Reporting.layer).pipe(
+  Layer.mergeAll(
+    ApprovalNotices.layer,
+    BudgetAlerts.layer,
+    CheckpointAfterRotation.layer,
+    Keeping.layer,
+    Reporting.layer
+  ).pipe(
     Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(Governance.layer),
     Layer.provideMerge(Pricing.layerSettings()),

@@ -13,6 +13,7 @@ import * as KeyFollower from "../services/KeyFollower.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
 import * as ApprovalNotices from "./ApprovalNotices.ts"
+import * as BudgetAlerts from "./BudgetAlerts.ts"
 import * as CheckpointPlace from "./CheckpointPlace.ts"
 import * as Embedded from "./Embedded.ts"
 import { APP_ROLE } from "./embedded/ConnectionFile.ts"
@@ -25,6 +26,7 @@ import * as Keeping from "./Keeping.ts"
 import * as AdmissionStore from "./postgres/AdmissionStore.ts"
 import * as AgentKeyStore from "./postgres/AgentKeyStore.ts"
 import * as AuditStore from "./postgres/AuditStore.ts"
+import * as BudgetAlertStore from "./postgres/BudgetAlertStore.ts"
 import * as ChainKeyStore from "./postgres/ChainKeyStore.ts"
 import * as CheckpointStore from "./postgres/CheckpointStore.ts"
 import * as CostStore from "./postgres/CostStore.ts"
@@ -104,6 +106,7 @@ export const layerStores = Layer.mergeAll(
   PresenceStore.layer,
   PromptStore.layer,
   AuditStore.layer,
+  BudgetAlertStore.layer,
   SubjectKeyStore.layer,
   CheckpointStore.layer,
   CheckpointPlace.layer,
@@ -136,7 +139,13 @@ const privileged = (url: Redacted.Redacted<string>, { pooler, schema }: Governan
   )
 
 const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
-  Layer.mergeAll(ApprovalNotices.layer, CheckpointAfterRotation.layer, Keeping.layer, Reporting.layer).pipe(
+  Layer.mergeAll(
+    ApprovalNotices.layer,
+    BudgetAlerts.layer,
+    CheckpointAfterRotation.layer,
+    Keeping.layer,
+    Reporting.layer
+  ).pipe(
     Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(Governance.layerWith(layerHaltWriter)),
     Layer.provideMerge(Pricing.layerSettings()),

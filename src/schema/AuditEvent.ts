@@ -12,6 +12,8 @@ export const knownKinds = [
   "api.result",
   "scope.violation",
   "budget.exceeded",
+  "budget.alert_sent",
+  "budget.alert_dropped",
   "model.unknown",
   "loop.detected",
   "call.refused",

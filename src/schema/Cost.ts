@@ -1,20 +1,9 @@
 import { Schema } from "effect"
+import { AlertSecret, AlertUrl } from "./AlertAddress.ts"
 import { AgentId, SessionId } from "./Ids.ts"
 import { formatUsd, NanoUsd, UsdAmount } from "./Money.ts"
 
 const Tokens = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-
-/** The caps of an agent and of everything it delegates to. At least one must be set (CST-01, CST-02). */
-export const BudgetPolicy = Schema.Struct({
-  perSessionUsd: Schema.optionalKey(UsdAmount),
-  perSessionTokens: Schema.optionalKey(Tokens),
-  perAgentUsdDaily: Schema.optionalKey(UsdAmount),
-  perAgentTokensDaily: Schema.optionalKey(Tokens),
-  /** 0 to 86,400 seconds since the session's first call, by the database's clock. */
-  perSessionSeconds: Schema.optionalKey(Tokens.check(Schema.isLessThanOrEqualTo(86_400)))
-}).check(Schema.makeFilter((caps) => Object.keys(caps).length > 0 || "a budget needs at least one cap"))
-export type BudgetPolicy = typeof BudgetPolicy.Type
-export type BudgetPolicyInput = typeof BudgetPolicy.Encoded
 
 export const BudgetCap = Schema.Literals([
   "perSessionUsd",
@@ -24,6 +13,29 @@ export const BudgetCap = Schema.Literals([
   "perSessionSeconds"
 ])
 export type BudgetCap = typeof BudgetCap.Type
+
+/** The caps of an agent and of everything it delegates to. At least one must be set (CST-01, CST-02). */
+export const BudgetPolicy = Schema.Struct({
+  perSessionUsd: Schema.optionalKey(UsdAmount),
+  perSessionTokens: Schema.optionalKey(Tokens),
+  perAgentUsdDaily: Schema.optionalKey(UsdAmount),
+  perAgentTokensDaily: Schema.optionalKey(Tokens),
+  /** 0 to 86,400 seconds since the session's first call, by the database's clock. */
+  perSessionSeconds: Schema.optionalKey(Tokens.check(Schema.isLessThanOrEqualTo(86_400))),
+  /** Who is told when a cap is used up to `alertThresholdPct` per cent, default 80; needs `costWebhooksEnabled` (WHK-01). */
+  alertWebhookUrl: Schema.optionalKey(AlertUrl),
+  alertWebhookSecret: Schema.optionalKey(AlertSecret),
+  alertThresholdPct: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })))
+}).check(
+  Schema.makeFilter((policy) => BudgetCap.literals.some((cap) => cap in policy) || "a budget needs at least one cap"),
+  Schema.makeFilter(
+    (policy) =>
+      "alertWebhookUrl" in policy === "alertWebhookSecret" in policy ||
+      "alertWebhookUrl and alertWebhookSecret need each other"
+  )
+)
+export type BudgetPolicy = typeof BudgetPolicy.Type
+export type BudgetPolicyInput = typeof BudgetPolicy.Encoded
 
 /** One cap and how much of it is taken. Unit by cap: nano-USD, tokens or whole seconds; `used` includes what is held. */
 export const CapState = Schema.Struct({

@@ -43,6 +43,9 @@ export interface GovernanceConfig {
   readonly costUnknownModelFallbackUsdPerMillion: NanoUsd | null
   readonly defaultMaxTokens: number | null
 
+  /** Whether this process sends the alerts that budget policies ask for; default false (WHK-01, CFG-09). */
+  readonly costWebhooksEnabled: boolean
+
   readonly verifyChainOnRead: boolean
   readonly warnOnNoWrappers: boolean
   /** Null: polled on stores that other processes share. False: never. True: always (HOT-01). */
@@ -126,6 +129,7 @@ export const defaults = {
   costStrictUnknownModels: true,
   costUnknownModelFallbackUsdPerMillion: null,
   defaultMaxTokens: null,
+  costWebhooksEnabled: false,
   verifyChainOnRead: false,
   warnOnNoWrappers: true,
   hotReload: null,

@@ -1,6 +1,5 @@
-import { Clock, Data, DateTime, Duration, Effect, Layer, Redacted, Result, Schedule, Semaphore } from "effect"
-import { Base64, Hex } from "effect/encoding"
-import { Webhook } from "standardwebhooks"
+import { Clock, Data, Duration, Effect, Layer, Redacted, Schedule, Semaphore } from "effect"
+import { Hex } from "effect/encoding"
 import { noticeKinds, noticeOf, noticeText } from "../schema/ApprovalNotice.ts"
 import { recordOf } from "../schema/AuditReading.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
@@ -12,6 +11,7 @@ import { Egress, type EgressResponse } from "./Egress.ts"
 import * as LogReader from "./LogReader.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import { Settings } from "./Settings.ts"
+import { secretProblem, signerOf } from "./WebhookSigner.ts"
 
 /**
  * Tells the configured receivers of approvals that are requested, granted, denied or have expired (BEY-10): read from the
@@ -35,7 +35,8 @@ const courier = Effect.fnUntraced(function* (config: GovernanceConfig["approvalW
   const egress = yield* Egress
   const keys = yield* ChainKeys
   const url = Redacted.value(config.url)
-  const signer = yield* signerOf(config.secret, setting)
+  const signer = signerOf(config.secret)
+  if (signer === null) return yield* new ConfigurationError({ setting: `${setting}.secret`, problem: secretProblem })
   yield* Effect.catchTag(egress.check(url), "EgressRefused", ({ message }) =>
     Effect.fail(new ConfigurationError({ setting: `${setting}.url`, problem: message }))
   )
@@ -45,13 +46,7 @@ const courier = Effect.fnUntraced(function* (config: GovernanceConfig["approvalW
   const attempt = Effect.fnUntraced(function* (row: ChainRow, body: string) {
     const nowMs = yield* Clock.currentTimeMillis
     const seconds = Math.floor(nowMs / 1000)
-    const signature = signer.sign(row.id, DateTime.toDate(DateTime.makeUnsafe(seconds * 1000)), body)
-    const headers = {
-      "content-type": "application/json",
-      "webhook-id": row.id,
-      "webhook-timestamp": `${seconds}`,
-      "webhook-signature": signature
-    }
+    const headers = { "content-type": "application/json", ...signer.standard(row.id, seconds, body) }
     const response = yield* egress.post(url, { headers, body }).pipe(
       places.withPermit,
       Effect.mapError((error) => {
@@ -122,16 +117,3 @@ const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced
   Schedule.jittered,
   Schedule.modifyDelay(({ duration, input }) => Effect.succeed(Duration.max(duration, Duration.millis(input.waitMs))))
 )
-
-/** `whsec_` and the base64 of 24 to 64 bytes, as Standard Webhooks have it; the prefix may be missing. */
-const signerOf = Effect.fnUntraced(function* (secret: Redacted.Redacted<string>, setting: string) {
-  const text = Redacted.value(secret).replace(/^whsec_/, "")
-  const bytes = Result.getOrNull(Base64.decode(text))
-  if (bytes === null || bytes.length < 24 || bytes.length > 64) {
-    return yield* new ConfigurationError({
-      setting: `${setting}.secret`,
-      problem: "must be `whsec_` and the base64 of 24 to 64 random bytes"
-    })
-  }
-  return new Webhook(text)
-})

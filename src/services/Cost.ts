@@ -14,6 +14,7 @@ import type { StoreError } from "../schema/StoreError.ts"
 import { AdmissionStore } from "./AdmissionStore.ts"
 import { decodeArgument, decodeIds } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
+import { BudgetMoves } from "./BudgetMoves.ts"
 import type { CostQuestion } from "./CostQuestion.ts"
 import { CostStore, type ModelSpend } from "./CostStore.ts"
 import { askedOf } from "./Deadline.ts"
@@ -93,6 +94,7 @@ export const make = Effect.gen(function* () {
   const halts = yield* Halts
   const lineages = yield* Lineages
   const audit = yield* Audit
+  const moves = yield* BudgetMoves
   const settings = yield* Settings
   const stand = standing(lineages, halts)
   const bounded = askedOf("CostStore", settings.enforcementDeadline)
@@ -147,8 +149,9 @@ export const make = Effect.gen(function* () {
     spent: { readonly usd: NanoUsd; readonly tokens: bigint; readonly model: string | null }
   ) {
     const ids = yield* decodeIds(id, session)
-    yield* Effect.catch(bounded("track", store.track({ id: uuidV4Unsafe(), ...ids, ...spent })), (error) =>
-      Effect.logWarning("cost.track_failed", { agent: ids.agentId, problem: error.problem })
+    yield* bounded("track", store.track({ id: uuidV4Unsafe(), ...ids, ...spent })).pipe(
+      Effect.andThen(moves.tell(ids.agentId, ids.sessionId)),
+      Effect.catch((error) => Effect.logWarning("cost.track_failed", { agent: ids.agentId, problem: error.problem }))
     )
   })
 

@@ -9,6 +9,10 @@ import { type ReaderName, ReaderStore } from "./ReaderStore.ts"
 export interface LogReaderOptions {
   readonly reader: ReaderName
   readonly kinds: ReadonlySet<string>
+  /** Which rows of these kinds are shown; all when left out. Asked for every one of them, so it answers from memory. */
+  readonly concerns?: (row: ChainRow) => boolean
+  /** `latest`: of what one look finds in a chain only the last row of each agent, in no order. For who asks what is, not what was. */
+  readonly show?: "each" | "latest"
   /** Done with the row when it returns. MUST be safe to run again for the same row, and gives up on a row by itself. */
   readonly handle: (row: ChainRow) => Effect.Effect<void>
 }
@@ -58,7 +62,7 @@ class Superseded extends Data.TaggedError("Superseded")<{ readonly reader: Reade
 const reading = Effect.fnUntraced(function* (
   log: AuditStore["Service"],
   store: ReaderStore["Service"],
-  { handle, kinds, reader }: LogReaderOptions,
+  { concerns = () => true, handle, kinds, reader, show = "each" }: LogReaderOptions,
   epoch: number,
   begun: boolean
 ) {
@@ -66,6 +70,8 @@ const reading = Effect.fnUntraced(function* (
   const slow = yield* FiberMap.make<ChainId, void, StoreError | Superseded>()
   // After a long pause thousands of chains may have something to show: they must not take every connection at once.
   const questions = Semaphore.makeUnsafe(4)
+
+  const isShown = (row: ChainRow) => kinds.has(row.kind) && concerns(row)
 
   const advance = Effect.fnUntraced(function* (positions: ReadonlyArray<ChainPosition>, begins?: boolean) {
     const moved = yield* questions.withPermit(store.advance(reader, epoch, positions, begins))
@@ -81,9 +87,15 @@ const reading = Effect.fnUntraced(function* (
 
   const showAll = Effect.fnUntraced(function* (chain: ChainId, first: ReadonlyArray<ChainRow>) {
     for (let rows = first; rows.length > 0; rows = yield* page(chain)) {
-      for (const row of rows.filter(({ kind }) => kinds.has(kind))) {
-        yield* handle(row)
-        yield* advance([row])
+      const shown = rows.filter(isShown)
+      if (show === "latest") {
+        const latest = new Map(shown.map((row) => [row.agent, row])).values()
+        yield* Effect.forEach(latest, handle, { concurrency: 8, discard: true })
+      } else {
+        for (const row of shown) {
+          yield* handle(row)
+          yield* advance([row])
+        }
       }
       yield* advance(rows.slice(-1))
     }
@@ -97,7 +109,7 @@ const reading = Effect.fnUntraced(function* (
       const rows = yield* page(chain)
       const last = rows.at(-1)
       if (last === undefined) return
-      if (rows.some(({ kind }) => kinds.has(kind))) yield* FiberMap.run(slow, chain, showAll(chain, rows))
+      if (rows.some(isShown)) yield* FiberMap.run(slow, chain, showAll(chain, rows))
       else {
         quiet.push({ chain, seq: last.seq })
         more ||= rows.length === pageSize

@@ -62,6 +62,7 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
       options.costUnknownModelFallbackUsdPerMillion,
       env.fallbackRate
     ),
+    costWebhooksEnabled: given(options.costWebhooksEnabled, env.costWebhooksEnabled, defaults.costWebhooksEnabled),
     hotReloadInterval: duration(options.hotReloadInterval, defaults.hotReloadInterval),
     haltCacheTtl: duration(options.haltCacheTtl, defaults.haltCacheTtl),
     enforcementDeadline: duration(options.enforcementDeadline, defaults.enforcementDeadline),
@@ -179,6 +180,9 @@ const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: Go
   }
   if (config.approvalWebhooks.length > 0 && !config.enableAudit) {
     return yield* wrong("approvalWebhooks", "needs enableAudit: what is told is read from the log")
+  }
+  if (config.costWebhooksEnabled && !(config.enableAudit && config.enableCost)) {
+    return yield* wrong("costWebhooksEnabled", "needs enableCost, and enableAudit: calls are read from the log")
   }
   if (config.enableRouting && !config.enableCost) {
     return yield* wrong("enableRouting", "needs enableCost")

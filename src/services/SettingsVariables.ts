@@ -78,6 +78,7 @@ export const variables = Effect.all({
   signingPolicy,
   strictUnknownModels: flag("GOVERNANCE_COST_STRICT_UNKNOWN_MODELS"),
   fallbackRate: text("GOVERNANCE_COST_UNKNOWN_MODEL_FALLBACK_USD_PER_MILLION"),
+  costWebhooksEnabled: flag("GOVERNANCE_COST_WEBHOOKS_ENABLED"),
   bridgeEnabled: flag("GOVERNANCE_PLATFORM_BRIDGE_ENABLED"),
   ingestUrl: text("GOVERNANCE_PLATFORM_INGEST_URL"),
   ingestToken: hidden("GOVERNANCE_PLATFORM_INGEST_TOKEN"),

@@ -85,6 +85,39 @@ describe("LogReader", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect(
+    "shows only what concerns, or only the latest of each agent, and its cursor passes over the rest (B-20)",
+    () =>
+      Effect.gen(function* () {
+        const shown: Array<string> = []
+        const options = {
+          kinds: wanted,
+          concerns: ({ agent }: ChainRow) => agent !== "quiet",
+          show: "latest",
+          handle: (row: ChainRow) => Effect.sync(() => shown.push(nameOf(row)))
+        } as const
+        const first = yield* Effect.forkChild(LogReader.drain({ reader: "latest", ...options }))
+        yield* TestClock.adjust("1 second")
+        const log = (agentId: string, name: string, kind = "wanted") =>
+          Audit.use((audit) => audit.log({ kind, agentId, sessionId: "s", metadata: { name } }))
+        for (const name of ["1", "2", "3"])
+          for (const agent of ["a", "quiet", "b"]) yield* log(agent, `${agent}${name}`)
+        yield* log("b", "b4", "unwanted")
+        yield* write("quiet", "q")
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual([...shown].sort(), ["a3", "b3"])
+        yield* log("a", "a4")
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(shown.slice(2), ["a4"])
+        const cursors = yield* ReaderStore.use((store) => store.cursors("latest", null, 10))
+        assert.deepStrictEqual(
+          cursors.map(({ seq }) => seq),
+          [1, 11]
+        )
+        yield* Fiber.interrupt(first)
+      }).pipe(Effect.provide(world))
+  )
+
   it.effect("one of two reads at a time; the other takes over when it ends, and nothing is lost (B-20)", () =>
     Effect.gen(function* () {
       const [one, two]: [Array<string>, Array<string>] = [[], []]

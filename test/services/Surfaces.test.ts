@@ -75,6 +75,7 @@ const parts = new Set([
   ...["ChainKeyStore", "KeyFollower", "KeyRotation", "LoopStore", "LoopWindow", "OpenCalls", "Policies"],
   ...["PolicyStore", "PresenceStore", "Pricing", "PromptStore", "Rooms"],
   ...["CheckpointKey", "CheckpointSinks", "CheckpointStore", "Checkpoints", "RememberedCheckpoint"],
+  ...["BudgetAlertStore", "BudgetMoves"],
   ...["BundleKeySource", "Bundles", "CheckpointProofs", "Compliance"],
   ...["Settings", "Signal", "StoreTransaction", "Sweep", "Wrappers"],
   ...["Erasure", "LegalHolds", "Retention", "RetentionStore", "SubjectKeys", "SubjectKeyStore"]
