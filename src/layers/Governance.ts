@@ -28,6 +28,7 @@ import * as Policies from "../services/Policies.ts"
 import * as Presence from "../services/Presence.ts"
 import * as Prompts from "../services/Prompts.ts"
 import * as Rooms from "../services/Rooms.ts"
+import * as Routing from "../services/Routing.ts"
 import { Settings } from "../services/Settings.ts"
 import * as SubjectKeys from "../services/SubjectKeys.ts"
 import * as Sweep from "../services/Sweep.ts"
@@ -56,7 +57,8 @@ const modules = Layer.mergeAll(
   unless((settings) => settings.enableCost, Cost.layer, Cost.layerOff),
   unless((settings) => settings.enableLoop, Loop.layer, Loop.layerOff),
   unless((settings) => settings.enablePresence, Presence.layer, Presence.layerOff),
-  unless((settings) => settings.enablePrompts, Prompts.layer, Prompts.layerOff)
+  unless((settings) => settings.enablePrompts, Prompts.layer, Prompts.layerOff),
+  unless((settings) => settings.enableRouting, Routing.layer, Routing.layerOff)
 )
 
 const contracts = unless(

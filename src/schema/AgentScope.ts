@@ -32,6 +32,10 @@ export const matches = (pattern: string, name: string): boolean =>
 
 const listed = (patterns: ReadonlyArray<string>, name: string) => patterns.some((pattern) => matches(pattern, name))
 
+/** True when the policy of one agent lets its calls, and suggestions, use the model. */
+export const allowsModel = (policy: ScopePolicy, model: string): boolean =>
+  policy.allowedModels === undefined || listed(policy.allowedModels, model)
+
 /** True when the policy of one agent lets the target through. A path of delegation needs every agent of it to say so (BEY-09). */
 export const allows = (policy: ScopePolicy, target: ScopeTarget): boolean => {
   switch (target.kind) {
@@ -40,10 +44,7 @@ export const allows = (policy: ScopePolicy, target: ScopeTarget): boolean => {
     case "api":
       return listed(policy.allowedApis, target.name)
     case "llm":
-      return (
-        (policy.allowLlmCalls || listed(policy.allowedTools, target.name)) &&
-        (policy.allowedModels === undefined || listed(policy.allowedModels, target.model))
-      )
+      return (policy.allowLlmCalls || listed(policy.allowedTools, target.name)) && allowsModel(policy, target.model)
   }
 }
 

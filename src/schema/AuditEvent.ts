@@ -35,6 +35,8 @@ export const knownKinds = [
   "agent.restored",
   "policy.changed",
   "policy.differs",
+  "routing.policy_changed",
+  "routing.suggestion",
   "prompt.registered",
   "prompt.activated",
   "session.closed",

@@ -3,6 +3,7 @@ import { ScopePolicy } from "./AgentScope.ts"
 import { BudgetPolicy } from "./Cost.ts"
 import { AgentId } from "./Ids.ts"
 import { LoopPolicy } from "./Loop.ts"
+import { RoutingPolicy } from "./Routing.ts"
 
 /** Which tools wait for a person, and how strictly decisions are recorded (DEC-06). */
 export const GatePolicy = Schema.Struct({
@@ -29,11 +30,12 @@ export const policySchemas = {
   budget: BudgetPolicy,
   loop: LoopPolicy,
   gate: GatePolicy,
-  audit: AuditPolicy
+  audit: AuditPolicy,
+  routing: RoutingPolicy
 } as const
 
 export type PolicyKind = keyof typeof policySchemas
-export const PolicyKind = Schema.Literals(["scope", "budget", "loop", "gate", "audit"])
+export const PolicyKind = Schema.Literals(["scope", "budget", "loop", "gate", "audit", "routing"])
 export const policyKinds: ReadonlyArray<PolicyKind> = PolicyKind.literals
 
 export type PolicyOf<K extends PolicyKind> = (typeof policySchemas)[K]["Type"]
@@ -64,7 +66,8 @@ export const AgentPolicies = Schema.Struct({
   budget: Schema.optionalKey(BudgetPolicy),
   loop: Schema.optionalKey(LoopPolicy),
   gate: Schema.optionalKey(GatePolicy),
-  audit: Schema.optionalKey(AuditPolicy)
+  audit: Schema.optionalKey(AuditPolicy),
+  routing: Schema.optionalKey(RoutingPolicy)
 })
 export type AgentPolicies = typeof AgentPolicies.Type
 

@@ -91,6 +91,15 @@ export const worstCase = (
     })
   )
 
+/** True when no call can cost more by the one price than by the other: no class of tokens is dearer, in any tier. */
+export const noDearer = (price: Price, than: Price): boolean =>
+  [...price.tiers, ...than.tiers].every(({ aboveInputTokens }, at) => {
+    const inputTokens = at === 0 ? 0 : aboveInputTokens + 1
+    const [left, right] = [tierAt(price, inputTokens), tierAt(than, inputTokens)]
+    return classes.every((one) => left[one] <= right[one])
+  })
+const classes = ["input", "output", "cachedInput", "cacheWrite", "cacheWrite1h", "reasoning"] as const
+
 /**
  * A rough number of tokens in a text, for callers without a tokenizer: a third of a token for each letter or space, half a
  * token for every other byte of its UTF-8 form, and eight for the message around it. An estimate on the high side for prose,

@@ -59,6 +59,8 @@ export const surfaces = {
     get: "operation",
     use: "operation"
   },
+  /** It refuses nothing: without the store every call keeps its model. */
+  Routing: { register: "operation", suggest: "observation" },
   Gates: {
     /** Fails for a halt alone (GAT-01). */
     request: "observation",

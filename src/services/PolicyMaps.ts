@@ -17,7 +17,8 @@ export const emptyMaps = (): Maps => ({
   budget: new Map(),
   loop: new Map(),
   gate: new Map(),
-  audit: new Map()
+  audit: new Map(),
+  routing: new Map()
 })
 
 export const put = <K extends PolicyKind>(maps: Maps, agentId: AgentId, kind: K, value: InForce<K>) => {

@@ -46,6 +46,8 @@ export class Pricing extends Context.Service<
     readonly price: (usage: Usage, options?: PricedAt) => Effect.Effect<Charge, UnknownModelError | InvalidInput>
     /** What to hold for a call: its dearest outcome, or `Remaining` when nothing bounds its answer (CST-05). */
     readonly worstCase: (call: PricingQuestion) => Effect.Effect<Hold, UnknownModelError | InvalidInput>
+    /** The entry of the book that holds now; none for a model that only the fallback rate would price. */
+    readonly listed: (model: string, provider?: string) => Effect.Effect<Option.Option<Price>>
     /** Whether a call to the model can be priced, the fallback rate included. */
     readonly knows: (model: string, provider?: string) => Effect.Effect<boolean>
   }
@@ -102,6 +104,7 @@ export const make = Effect.fnUntraced(function* (options: PricingOptions = {}) {
       }
       return { _tag: "Remaining" }
     }),
+    listed: (model, provider) => Effect.map(Clock.currentTimeMillis, (now) => findPrice(book, model, provider, now)),
     knows: (model, provider) => Effect.isSuccess(find(model, provider))
   })
 })

@@ -2,7 +2,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, type Layer, type Schema } from "effect"
 import type { AgentId } from "../schema/Ids.ts"
-import type { PolicyKind, PolicySource } from "../schema/Policy.ts"
+import { type PolicyKind, type PolicySource, policyKinds } from "../schema/Policy.ts"
 import { PolicyStore } from "../services/PolicyStore.ts"
 import { describeStores, newAgent, type StoreClock, type Stores, testClock } from "./StoreSet.ts"
 
@@ -39,6 +39,23 @@ export const suite = <E>(name: string, stores: Layer.Layer<Stores, E>, clock: St
           (yield* stored(agentId)).sort((a, b) => (a.kind < b.kind ? -1 : 1)),
           [budget, scope]
         )
+      })
+    )
+
+    it.effect("takes every kind of policy there is, and gives it back (ROU-01)", () =>
+      Effect.gen(function* () {
+        const agentId = newAgent()
+        const bodies: Readonly<Record<PolicyKind, Schema.Json>> = {
+          scope: { allowedTools: [], allowedApis: [], hiddenTools: [] },
+          budget: { perSessionUsd: "1", alertThresholdPct: 70 },
+          loop: { windowSeconds: 60, maxCalls: 5, action: "raise" },
+          gate: { requireApproval: ["pay"] },
+          audit: { mode: "required" },
+          routing: { mode: "rules", rules: { "gpt-4o": "gpt-4o-mini" } }
+        }
+        for (const kind of policyKinds) yield* put(agentId, kind, bodies[kind])
+        const found = (yield* stored(agentId)).map(({ body, kind }) => [kind, body])
+        assert.deepStrictEqual(Object.fromEntries(found), bodies)
       })
     )
 

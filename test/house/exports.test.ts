@@ -129,6 +129,8 @@ const expected = [
   "RetentionRefused",
   "RolledBack",
   "RotationRefused",
+  "Routing",
+  "RoutingPolicy",
   "ScopePolicy",
   "ScopeViolation",
   "Settings",

@@ -14,6 +14,7 @@ import { Governor, governed, governedStream } from "../../src/services/Governor.
 import { Loop } from "../../src/services/Loop.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import { Prompts } from "../../src/services/Prompts.ts"
+import { Routing } from "../../src/services/Routing.ts"
 import { doneWithin, lined, memory, newLine } from "./World.ts"
 
 const agentId = "clerk"
@@ -92,7 +93,8 @@ const services = Effect.gen(function* () {
     Audit: yield* Audit,
     AgentKeys: yield* AgentKeys,
     Gates: yield* Gates,
-    Prompts: yield* Prompts
+    Prompts: yield* Prompts,
+    Routing: yield* Routing
   }
 })
 

@@ -1,4 +1,5 @@
--- Which budget alerts have been sent, so that a restart sends none again and of many processes one sends.
+-- Which budget alerts have been sent, so that a restart sends none again and of many processes one sends. And policies of one
+-- more kind: which model a call had better use.
 --
 -- Placeholders, markers and rules: see 0001_audit.sql and 0002_presence.sql.
 
@@ -31,6 +32,11 @@ BEGIN
    WHERE w.agent = p_agent AND w.cap = p_cap AND w.at < v_now - interval '40 days';
   RETURN true;
 END $$;
+
+-- Bodies of kind routing are read by the processes; admission needs nothing of them.
+ALTER TABLE {{schema}}.governance_policies DROP CONSTRAINT governance_policies_kind_check;
+ALTER TABLE {{schema}}.governance_policies ADD CONSTRAINT governance_policies_kind_check
+  CHECK (kind IN ('scope', 'budget', 'loop', 'gate', 'audit', 'routing'));
 
 REVOKE ALL ON {{schema}}.governance_webhook_dedup FROM PUBLIC;
 REVOKE ALL ON FUNCTION {{schema}}.governance_claim_alert FROM PUBLIC;
