@@ -38,6 +38,7 @@ export interface WorkerOptions {
   readonly name: string
   readonly url: Redacted.Redacted<string>
   readonly options?: GovernanceOptions
+  readonly env?: Readonly<Record<string, string>>
   readonly execArgv?: ReadonlyArray<string>
 }
 
@@ -135,6 +136,7 @@ const launch = (options: WorkerOptions, directory: string): ChildProcess =>
       GOVERNANCE_TEST_MODE: "1",
       GOVERNANCE_DATABASE_URL: Redacted.value(options.url),
       GOVERNANCE_AUDIT_SECRET: auditSecret,
+      ...options.env,
       WORKER_NAME: options.name,
       WORKER_OPTIONS: JSON.stringify(options.options ?? {}),
       WORKER_HISTORY: join(directory, `${options.name}.jsonl`)

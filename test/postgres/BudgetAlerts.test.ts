@@ -1,8 +1,6 @@
-import { createServer } from "node:http"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { ConfigProvider, type Context, Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
-import { Webhook } from "standardwebhooks"
 import * as Memory from "../../src/layers/Memory.ts"
 import * as Postgres from "../../src/layers/Postgres.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
@@ -10,44 +8,9 @@ import type { Audit } from "../../src/services/Audit.ts"
 import { Cost } from "../../src/services/Cost.ts"
 import { type Governor, governed } from "../../src/services/Governor.ts"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
-import { listening } from "../egress/Listening.ts"
+import { env, receiver } from "../egress/AlertReceiver.ts"
 import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
 
-const secret = `whsec_${Buffer.from("0123456789abcdefghijklmn").toString("base64")}`
-
-/** A receiver on loopback that verifies what it is sent. */
-const receiver = Effect.gen(function* () {
-  const heard: Array<{ readonly agent_id: string; readonly cap_id: string }> = []
-  const port = yield* listening(
-    createServer((request, response) => {
-      let body = ""
-      request.setEncoding("utf8").on("data", (chunk) => {
-        body += chunk
-      })
-      request.on("end", () => {
-        const headers = Object.fromEntries(
-          Object.entries(request.headers).map(([name, value]) => [name, String(value)])
-        )
-        heard.push(new Webhook(secret).verify(body, headers) as (typeof heard)[number])
-        response.end()
-      })
-    })
-  )
-  const options: GovernanceOptions = {
-    testMode: true,
-    warnOnNoWrappers: false,
-    costWebhooksEnabled: true,
-    egress: { trustedHosts: [`localhost:${port}`] }
-  }
-  const budget = {
-    perAgentUsdDaily: 100,
-    alertWebhookUrl: `http://localhost:${port}/hook`,
-    alertWebhookSecret: "env://GOVERNANCE_ALERT_OPS"
-  }
-  return { heard, options, budget }
-})
-
-const env = { GOVERNANCE_ALERT_OPS: secret }
 const withEnv = Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
 
 type Process = Context.Context<AgentScope | Audit | Cost | Governor>

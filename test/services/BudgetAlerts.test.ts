@@ -5,11 +5,13 @@ import { ConfigProvider, Effect, Fiber, Layer, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Webhook } from "standardwebhooks"
 import { BudgetPolicy } from "../../src/schema/Cost.ts"
+import { AgentId } from "../../src/schema/Ids.ts"
 import { parsePolicyFile } from "../../src/schema/PolicyFileText.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import * as BudgetAlerts from "../../src/services/BudgetAlerts.ts"
 import { Cost } from "../../src/services/Cost.ts"
+import { CostStore } from "../../src/services/CostStore.ts"
 import { headerText } from "../../src/services/Dialler.ts"
 import { Egress } from "../../src/services/Egress.ts"
 import { governed } from "../../src/services/Governor.ts"
@@ -18,7 +20,7 @@ import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import * as Settings from "../../src/services/Settings.ts"
 import { egressOn, makeNetwork, type Network } from "../egress/Fakes.ts"
-import { capture, memory } from "./World.ts"
+import { capture, cent, memory, usd } from "./World.ts"
 
 const secret = `whsec_${Buffer.from("0123456789abcdefghijklmn").toString("base64")}`
 const url = "https://hooks.example/services/path"
@@ -115,6 +117,24 @@ describe("BudgetAlerts", () => {
       yield* Fiber.interrupt(long)
       yield* settle
       assert.deepStrictEqual(told(network), ["clerk perAgentUsdDaily 96.00"])
+    }).pipe(world)
+  )
+
+  it.effect("looks again for a settlement that comes after its outcome, up to three seconds (WHK-01)", () =>
+    Effect.gen(function* () {
+      const network = makeNetwork()
+      yield* started(network)
+      yield* budget({ perAgentUsdDaily: 10 })
+      const agentId = AgentId.make("clerk")
+      const settled = CostStore.use((store) =>
+        store.track({ id: "late", agentId, sessionId: null, model: null, usd: usd(900n * cent), tokens: 0n })
+      )
+      yield* Audit.use((audit) => audit.log({ kind: "tool.result", agentId, sessionId: "today" }))
+      yield* TestClock.adjust("2 seconds")
+      yield* settled
+      assert.deepStrictEqual(told(network), [])
+      yield* TestClock.adjust("3 seconds")
+      assert.deepStrictEqual(told(network), ["clerk perAgentUsdDaily 9.00"])
     }).pipe(world)
   )
 
