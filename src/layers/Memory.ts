@@ -17,6 +17,7 @@ import * as AuditStore from "./memory/AuditStore.ts"
 import * as BudgetAlertStore from "./memory/BudgetAlertStore.ts"
 import * as ChainKeyStore from "./memory/ChainKeyStore.ts"
 import * as CheckpointStore from "./memory/CheckpointStore.ts"
+import * as CoverageStore from "./memory/CoverageStore.ts"
 import * as ReaderStore from "./memory/ReaderStore.ts"
 import * as RetentionStore from "./memory/RetentionStore.ts"
 import * as Signal from "./memory/Signal.ts"
@@ -41,6 +42,7 @@ export const layerStores = Layer.mergeAll(
   BudgetAlertStore.layer,
   SubjectKeyStore.layer,
   ReaderStore.layer,
+  CoverageStore.layer,
   CheckpointStore.layer.pipe(Layer.provideMerge(AuditStore.layer)),
   CheckpointPlace.layerMemory,
   StoreTransaction.layer,

@@ -30,6 +30,7 @@ import * as BudgetAlertStore from "./postgres/BudgetAlertStore.ts"
 import * as ChainKeyStore from "./postgres/ChainKeyStore.ts"
 import * as CheckpointStore from "./postgres/CheckpointStore.ts"
 import * as CostStore from "./postgres/CostStore.ts"
+import * as CoverageStore from "./postgres/CoverageStore.ts"
 import * as Database from "./postgres/Database.ts"
 import * as GateStore from "./postgres/GateStore.ts"
 import * as LoopStore from "./postgres/LoopStore.ts"
@@ -100,6 +101,7 @@ export const layerStores = Layer.mergeAll(
   admission,
   AgentKeyStore.layer,
   CostStore.layer,
+  CoverageStore.layer,
   GateStore.layer,
   LoopStore.layer,
   PolicyStore.layer,

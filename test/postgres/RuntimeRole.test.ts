@@ -106,6 +106,7 @@ const attacked: Readonly<Record<string, string>> = {
   governance_release_policy: "policy suites",
   governance_remove_policy: "policy suites",
   governance_renew: "admission suites",
+  governance_report_wrappers: "CoverageStore.test.ts",
   governance_resume: "presence suites",
   governance_revoke_agent_key: "agent keys",
   governance_roll_back_prompt: "prompts",
