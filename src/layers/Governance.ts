@@ -10,6 +10,7 @@ import * as ContractBook from "../services/ContractBook.ts"
 import * as ContractRoom from "../services/ContractRoom.ts"
 import * as Contracts from "../services/Contracts.ts"
 import * as Cost from "../services/Cost.ts"
+import * as Coverage from "../services/Coverage.ts"
 import * as Evidence from "../services/Evidence.ts"
 import * as GateDecisions from "../services/GateDecisions.ts"
 import * as GateRequests from "../services/GateRequests.ts"
@@ -57,6 +58,7 @@ const modules = Layer.mergeAll(
   unless((settings) => settings.enableCost, Cost.layer, Cost.layerOff),
   unless((settings) => settings.enableLoop, Loop.layer, Loop.layerOff),
   unless((settings) => settings.enablePresence, Presence.layer, Presence.layerOff),
+  unless((settings) => settings.enableCoverage, Coverage.layer, Coverage.layerOff),
   unless((settings) => settings.enablePrompts, Prompts.layer, Prompts.layerOff),
   unless((settings) => settings.enableRouting, Routing.layer, Routing.layerOff)
 )

@@ -35,6 +35,7 @@ export const knownKinds = [
   "agent.restored",
   "policy.changed",
   "policy.differs",
+  "coverage.ungoverned_call",
   "routing.policy_changed",
   "routing.suggestion",
   "prompt.registered",

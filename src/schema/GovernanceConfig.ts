@@ -35,6 +35,8 @@ export interface GovernanceConfig {
   readonly enablePrompts: boolean
   readonly enableRouting: boolean
   readonly enableCoverage: boolean
+  /** Hosts that count as language models besides the known ones: `host`, `host:port`, `*.host` (BEY-13). */
+  readonly coverageHosts: ReadonlyArray<string>
 
   /** Lets calls run on the last known state while the store is down; logged each time. Default false. */
   readonly costFailOpen: boolean
@@ -125,6 +127,7 @@ export const defaults = {
   enablePrompts: true,
   enableRouting: false,
   enableCoverage: false,
+  coverageHosts: [],
   costFailOpen: false,
   costStrictUnknownModels: true,
   costUnknownModelFallbackUsdPerMillion: null,

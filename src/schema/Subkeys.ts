@@ -12,7 +12,8 @@ export const subkeyPurposes = [
   "approval-row",
   "spool",
   "rotation-marker",
-  "rotation-handover"
+  "rotation-handover",
+  "coverage-host"
 ] as const
 export type SubkeyPurpose = (typeof subkeyPurposes)[number]
 
@@ -27,5 +28,6 @@ export const domainLabels = {
   rotationHandover: "effect-governance/rotation-handover/v1/aad\n",
   possession: "effect-governance/key-possession/v1/signature\n",
   prompt: "effect-governance/prompt/v1/hash\n",
+  coverageHost: "effect-governance/coverage-host/v1/mac\n",
   sealedValue: "effect-governance/sealed/v1/aad\n"
 } as const

@@ -1,6 +1,7 @@
 import { Context, Duration, Effect, Layer, Option, Redacted, Result } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { defaults, type GovernanceConfig } from "../schema/GovernanceConfig.ts"
+import { isHostPattern } from "../schema/LlmHosts.ts"
 import { parseUsd } from "../schema/Money.ts"
 import * as EgressSettings from "./EgressSettings.ts"
 import { variables } from "./SettingsVariables.ts"
@@ -177,6 +178,9 @@ const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: Go
   }
   if (!config.costStrictUnknownModels && config.costUnknownModelFallbackUsdPerMillion === null) {
     return yield* wrong("costStrictUnknownModels", "false needs costUnknownModelFallbackUsdPerMillion as well")
+  }
+  if (!config.coverageHosts.every(isHostPattern)) {
+    return yield* wrong("coverageHosts", "must be names of hosts: `host`, `host:port` or `*.host`, without a scheme")
   }
   if (config.approvalWebhooks.length > 0 && !config.enableAudit) {
     return yield* wrong("approvalWebhooks", "needs enableAudit: what is told is read from the log")

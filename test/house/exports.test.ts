@@ -92,6 +92,7 @@ const expected = [
   "ContractViolation",
   "Contracts",
   "Cost",
+  "Coverage",
   "DeclaredMaximumExceeded",
   "DelegationError",
   "EgressFailed",

@@ -8,6 +8,7 @@ import { AgentScope } from "../../src/services/AgentScope.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { Contracts } from "../../src/services/Contracts.ts"
 import { Cost } from "../../src/services/Cost.ts"
+import { Coverage } from "../../src/services/Coverage.ts"
 import { Gates } from "../../src/services/Gates.ts"
 import * as GovernorModule from "../../src/services/Governor.ts"
 import { Governor, governed, governedStream } from "../../src/services/Governor.ts"
@@ -63,6 +64,7 @@ const parts = new Set([
     "ContractBook",
     "ContractRoom",
     "CostStore",
+    "CoverageStore",
     "Evidence",
     "GateDecisions",
     "GateRequests",
@@ -93,6 +95,7 @@ const services = Effect.gen(function* () {
     Audit: yield* Audit,
     AgentKeys: yield* AgentKeys,
     Gates: yield* Gates,
+    Coverage: yield* Coverage,
     Prompts: yield* Prompts,
     Routing: yield* Routing
   }

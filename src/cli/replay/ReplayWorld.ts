@@ -2,6 +2,7 @@ import { ConfigProvider, Layer, References } from "effect"
 import * as Governance from "../../layers/Governance.ts"
 import * as AgentKeyStore from "../../layers/memory/AgentKeyStore.ts"
 import * as AuditStore from "../../layers/memory/AuditStore.ts"
+import * as CoverageStore from "../../layers/memory/CoverageStore.ts"
 import * as Signal from "../../layers/memory/Signal.ts"
 import * as Stores from "../../layers/memory/Stores.ts"
 import * as StoreTransaction from "../../layers/memory/StoreTransaction.ts"
@@ -24,6 +25,7 @@ export const layer = Governance.layer.pipe(
       AgentKeyStore.layer,
       AuditStore.layerWith({ maxEvents: 1000, onFull: "evict" }),
       SubjectKeyStore.layer,
+      CoverageStore.layer,
       StoreTransaction.layer,
       Signal.layer,
       AuditFallback.layerMemory
