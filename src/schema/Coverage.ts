@@ -77,9 +77,9 @@ export const reportOf = (instances: ReadonlyArray<CoverageInstance>, complete = 
   instances
 })
 
-/** `83.3 %`, or why there is no number. */
+/** `83.3 %`, rounded down so that 100 % means all, or why there is no number. */
 export const figureText = ({ coveragePct, coveragePctReason }: CoverageFigure): string =>
-  coveragePct === null ? reasonWords[coveragePctReason] : `${Math.floor(coveragePct * 1000) / 10} %`
+  coveragePct === null ? reasonWords[coveragePctReason] : `${Math.floor(coveragePct * 1000 + 1e-9) / 10} %`
 
 const reasonWords: Readonly<Record<CoverageReason, string>> = {
   ok: "unknown",

@@ -59,7 +59,9 @@ export const hostMatcher = (patterns: ReadonlyArray<string>): ((authority: strin
 const ruleOf = (pattern: string) => {
   const lower = pattern.toLowerCase()
   const anyAbove = lower.startsWith("*.")
-  const body = (anyAbove ? lower.slice(2) : lower).replace(/[.[\]]/g, "\\$&").replace(/\*/g, "[^.:]+")
+  // A port that its protocol has anyway is left out of what is asked about, as in a URL.
+  const plain = (anyAbove ? lower.slice(2) : lower).replace(/:(?:443|80)$/, "")
+  const body = plain.replace(/[.[\]]/g, "\\$&").replace(/\*/g, "[^.:]+")
   return {
     expression: new RegExp(`^${anyAbove ? "(?:[^.:]+\\.)+" : ""}${body}$`),
     withPort: /:\d+$/.test(lower)
