@@ -5,6 +5,7 @@ import { approvals } from "./commands/approvals.ts"
 import { budget } from "./commands/budget.ts"
 import { checkpoint } from "./commands/checkpoint.ts"
 import { compliance } from "./commands/compliance.ts"
+import { coverage } from "./commands/coverage.ts"
 import { demo } from "./commands/demo.ts"
 import { deny } from "./commands/deny.ts"
 import { doctor } from "./commands/doctor.ts"
@@ -38,7 +39,7 @@ export const cli = governance.pipe(
     { group: "Approvals", commands: [approvals, grant, deny] },
     {
       group: "Evidence",
-      commands: [verify, checkpoint, tail, emit, replay, report, compliance, exportBundle, verifyBundle]
+      commands: [verify, coverage, checkpoint, tail, emit, replay, report, compliance, exportBundle, verifyBundle]
     },
     { group: "Keeping", commands: [rotateChainKey, prune, erase, hold] }
   ])

@@ -15,6 +15,7 @@ import type { Bundles } from "../services/Bundles.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
 import type { Compliance } from "../services/Compliance.ts"
 import type { CostStore } from "../services/CostStore.ts"
+import type { CoverageStore } from "../services/CoverageStore.ts"
 import type { Erasure } from "../services/Erasure.ts"
 import type { GateDecisions } from "../services/GateDecisions.ts"
 import type { KeyRotation } from "../services/KeyRotation.ts"
@@ -58,7 +59,7 @@ export class Environment extends Context.Service<
   }
 >()("effect-governance/cli/Environment") {}
 
-export type Stores = AgentKeyStore | CostStore | PolicyStore | PresenceStore
+export type Stores = AgentKeyStore | CostStore | CoverageStore | PolicyStore | PresenceStore
 export type Services =
   | Stores
   | AgentKeys

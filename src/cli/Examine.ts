@@ -19,6 +19,7 @@ import * as Sweep from "../services/Sweep.ts"
 import { chainKeyFindings } from "./ChainKeyFindings.ts"
 import { checkpointFinding } from "./CheckpointFinding.ts"
 import { counted } from "./CliFailure.ts"
+import { coverageFinding } from "./CoverageFinding.ts"
 import type { EnvironmentError, Examination } from "./Environment.ts"
 import * as Place from "./Place.ts"
 import type { SharedFlags } from "./Root.ts"
@@ -97,6 +98,7 @@ const inDatabase = Effect.fnUntraced(function* (place: Place.Place["Service"]) {
     Finding.ok("database", place.dataDir === null ? "answers" : `embedded, in ${place.dataDir}`),
     ...schema,
     yield* checkpointFinding(place),
+    yield* coverageFinding(place),
     clock
   ]
 })

@@ -7,6 +7,7 @@ import * as AuditStore from "../layers/postgres/AuditStore.ts"
 import * as ChainKeyStore from "../layers/postgres/ChainKeyStore.ts"
 import * as CheckpointStore from "../layers/postgres/CheckpointStore.ts"
 import * as CostStore from "../layers/postgres/CostStore.ts"
+import * as CoverageStore from "../layers/postgres/CoverageStore.ts"
 import * as GateStore from "../layers/postgres/GateStore.ts"
 import * as PolicyStore from "../layers/postgres/PolicyStore.ts"
 import * as PresenceStore from "../layers/postgres/PresenceStore.ts"
@@ -70,7 +71,13 @@ const ownerDatabase = Layer.unwrap(
   Effect.map(Place.Place, (place) => Place.database({ ...place, appUrl: place.ownerUrl }))
 )
 
-const stores = Layer.mergeAll(AgentKeyStore.layer, CostStore.layer, PolicyStore.layer, PresenceStore.layer)
+const stores = Layer.mergeAll(
+  AgentKeyStore.layer,
+  CostStore.layer,
+  CoverageStore.layer,
+  PolicyStore.layer,
+  PresenceStore.layer
+)
 
 const log = Layer.merge(AuditStore.layer, ChainKeyStore.layer)
 
@@ -87,7 +94,9 @@ const checkpoints = Checkpoints.layerOnDemand.pipe(
 /** Reports read what was signed; bundles are signed too. */
 const reports = Compliance.layer.pipe(
   Layer.provide(CheckpointProofs.layer),
-  Layer.provide(Layer.mergeAll(CheckpointStore.layer, CheckpointKey.layerNone, SubjectKeyStore.layer))
+  Layer.provide(
+    Layer.mergeAll(CheckpointStore.layer, CheckpointKey.layerNone, CoverageStore.layer, SubjectKeyStore.layer)
+  )
 )
 const checkpointKey = Layer.unwrap(
   Effect.map(
@@ -98,7 +107,15 @@ const checkpointKey = Layer.unwrap(
 const bundles = Bundles.layer.pipe(
   Layer.provideMerge(Compliance.layer),
   Layer.provide(Layer.merge(CheckpointProofs.layer, BundleKeySource.layer)),
-  Layer.provide(Layer.mergeAll(CheckpointStore.layer, checkpointKey, AgentKeyStore.layer, SubjectKeyStore.layer))
+  Layer.provide(
+    Layer.mergeAll(
+      CheckpointStore.layer,
+      checkpointKey,
+      AgentKeyStore.layer,
+      CoverageStore.layer,
+      SubjectKeyStore.layer
+    )
+  )
 )
 
 const reader = Layer.mergeAll(prompts, checkpoints, reports).pipe(

@@ -36,15 +36,16 @@ export const reportHead = (report: ComplianceReport): ReadonlyArray<ReportFact> 
     label: "Coverage",
     value:
       report.coveragePct === null
-        ? `not measured: ${coverageWords[report.coveragePctReason ?? "ok"]}`
+        ? `not measured: ${coverageWords[report.coveragePctReason ?? "unknown"]}`
         : `${Math.round(report.coveragePct * 1000) / 10} %`
   }
 ]
 
 const coverageWords = {
   no_scope_policies_registered: "no scope policy names what should be governed",
-  registry_disabled: "nothing counts the tools that are wrapped",
-  ok: "no reason is known"
+  registry_disabled: "no program counts its calls to language models",
+  ok: "no reason is known",
+  unknown: "no call to a language model was counted, or the count could not be read"
 } as const
 
 export const chainWords = {

@@ -24,6 +24,8 @@ import {
   partOf,
   recordedOrFail
 } from "./ComplianceScope.ts"
+import { CoverageStore } from "./CoverageStore.ts"
+import { recordedCoverage } from "./RecordedCoverage.ts"
 import { sealedStanding } from "./SealedStanding.ts"
 import { SubjectKeyStore } from "./SubjectKeyStore.ts"
 
@@ -68,6 +70,7 @@ export const make = Effect.gen(function* () {
   const checkpoints = yield* CheckpointProofs
   const subjects = yield* SubjectKeyStore
   const audit = Option.getOrUndefined(yield* Effect.serviceOption(Audit))
+  const measuredCoverage = recordedCoverage(Option.getOrUndefined(yield* Effect.serviceOption(CoverageStore)))
 
   const examine = Effect.fn("Compliance.examine")(function* (request: ReportRequest) {
     if (request.verifyChain === true && audit === undefined) {
@@ -131,8 +134,7 @@ export const make = Effect.gen(function* () {
         checkpoint === null ? null : { origin: checkpoint.body.origin, size, root: Hex.encode(checkpoint.body.root) },
       verification,
       sealed: yield* sealedStanding(subjects, keys, tally.sealedBy),
-      // Wrappers are counted by the coverage module, which this build does not have.
-      coverage: { coveragePct: null, coveragePctReason: "registry_disabled" }
+      coverage: yield* measuredCoverage
     })
     const report = { ...unnamed, reportId: Hex.encode(keys.hash(reportIdText(unnamed))) }
     return { report, parts, chains: readChains, checkpoint, leaves, verification } satisfies Examined

@@ -18,6 +18,7 @@ import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { Compliance } from "../../src/services/Compliance.ts"
 import { Cost } from "../../src/services/Cost.ts"
 import { CostStore } from "../../src/services/CostStore.ts"
+import { CoverageStore } from "../../src/services/CoverageStore.ts"
 import { Erasure } from "../../src/services/Erasure.ts"
 import * as GateDecisions from "../../src/services/GateDecisions.ts"
 import { Gates } from "../../src/services/Gates.ts"
@@ -119,6 +120,7 @@ export const memory = Layer.effectContext(
       Checkpoints,
       Cost,
       CostStore,
+      CoverageStore,
       Erasure,
       LegalHolds,
       GateDecisions.GateDecisions,

@@ -94,7 +94,7 @@ describe("A raw call", () => {
         const rows = yield* (yield* Audit).getEvents({ kinds: ["coverage.ungoverned_call"] })
         assert.deepStrictEqual(
           rows.map(({ metadata }) => metadata),
-          [{ host: instance?.hosts[0]?.host, instance: instance?.instance }]
+          [{ host: String(instance?.hosts[0]?.host), instance: String(instance?.instance) }]
         )
         assert.deepInclude(instance, { governed: 1, calls: 7 })
         assert.notInclude(JSON.stringify([instance, rows]), "127.0.0.1")
