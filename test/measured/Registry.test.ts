@@ -7,6 +7,7 @@ import { reportHtml } from "../../src/schema/ReportHtml.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { Compliance } from "../../src/services/Compliance.ts"
 import { Coverage } from "../../src/services/Coverage.ts"
+import type { GovernanceOptions } from "../../src/services/Settings.ts"
 import { Wrappers } from "../../src/services/Wrappers.ts"
 import { governance, memory as memoryEnvironment } from "../cli/InProcess.ts"
 import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
@@ -16,7 +17,7 @@ const auditSecret = "38b8b53befc08b03be1298b72c8efc894e319d11d3b30e4ea1bd8970e33
 
 /** One life of a program, over the runtime role's connection. */
 const life =
-  (host: string) =>
+  (host: string, options: GovernanceOptions = {}) =>
   <A, E>(self: Effect.Effect<A, E, Layer.Success<ReturnType<typeof Postgres.layer>>>) =>
     Effect.flatMap(TestDatabase, ({ appUrl }) =>
       Effect.provide(
@@ -31,7 +32,8 @@ const life =
             workspaceSalt: "k3Jx9QvT7mZp2LwN8sRb4YcF6hDg1AeU",
             coverageHosts: [host],
             auditDeadline: "10 seconds",
-            enforcementDeadline: "10 seconds"
+            enforcementDeadline: "10 seconds",
+            ...options
           })
         ),
         { local: true }
@@ -109,6 +111,29 @@ describe("Coverage on Postgres", () => {
             ).pipe(Effect.provide(layerSql("owner"), { local: true }))
             assert.isAtLeast(texts.length, 4)
             assert.notInclude(JSON.stringify(texts), "127.0.0.1")
+          })
+      )
+
+      it.effect(
+        "a database that refuses connections stops neither the start, the calls nor the end (COV-03, INV-1)",
+        () =>
+          Effect.gen(function* () {
+            const { host, url } = yield* llmServer
+            const from = performance.now()
+            const report = yield* Effect.gen(function* () {
+              const coverage = yield* Coverage
+              yield* Effect.promise(() => coverage.send(url, () => post(url)))
+              yield* Effect.promise(() => post(url))
+              return yield* coverage.report
+            }).pipe(
+              life(host, {
+                databaseUrl: "postgres://app:app@127.0.0.1:9/app",
+                auditDeadline: "1 second",
+                enforcementDeadline: "1 second"
+              })
+            )
+            assert.deepInclude(report, { governed: 1, raw: 1, complete: false })
+            assert.isBelow(performance.now() - from, 20_000)
           })
       )
     }

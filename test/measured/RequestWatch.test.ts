@@ -90,8 +90,11 @@ describe("Requests are seen, wrapped or raw (BEY-13)", () => {
         await (await fetch(url)).arrayBuffer()
         await new Promise<void>((resolve) => get(url, (response) => response.resume().on("end", resolve)))
         await new Promise((resolve) => new WebSocket(url.replace("http", "ws")).addEventListener("error", resolve))
+        // As packages do it that bring a WebSocket of their own.
+        const headers = { connection: "Upgrade", upgrade: "websocket" }
+        await new Promise<void>((resolve) => get(url, { headers }, (response) => response.resume().on("end", resolve)))
       })
-      assert.deepStrictEqual(found, { governed: 0, raw: 1 })
+      assert.deepStrictEqual(found, { governed: 0, raw: 2 })
     })
   )
 })
