@@ -37,6 +37,14 @@ describe("Telling governed requests from raw ones (BEY-13)", () => {
     assert.deepStrictEqual(of(requests, "eu.llm.example"), { governed: 0, calls: 0, raw: 0 })
   })
 
+  it("a wrapped client inside a wrapped framework makes one call", async () => {
+    const requests = GovernedRequests.make(isKnown)
+    await requests.send(host, () => requests.send(host, async () => requests.seen(host)))
+    assert.deepStrictEqual(of(requests), { governed: 1, calls: 1, raw: 0 })
+    await requests.send(host, () => requests.send(host, later))
+    assert.deepStrictEqual(of(requests), { governed: 2, calls: 2, raw: 0 })
+  })
+
   it("what runs on in the context of an answered call is raw: it does not hide behind that call", async () => {
     const requests = GovernedRequests.make(isKnown)
     const late = Promise.withResolvers<void>()
