@@ -127,7 +127,7 @@ describe("Coverage on Postgres", () => {
               return yield* coverage.report
             }).pipe(
               life(host, {
-                databaseUrl: "postgres://app:app@127.0.0.1:9/app",
+                databaseUrl: "postgres://app@127.0.0.1:9/app",
                 auditDeadline: "1 second",
                 enforcementDeadline: "1 second"
               })
