@@ -7,7 +7,7 @@ import type { LiveCall } from "./LiveCall.ts"
  */
 const storage = new AsyncLocalStorage<LiveCall>()
 
-export const within = <A>(live: LiveCall, run: () => A): A => storage.run(live, run)
+export const within = <A>(live: LiveCall, run: () => A): A => storage.run(live, () => live.enclose(run))
 
 /** A tool that runs below a model call is a call of its own, and so are the model calls that it makes. */
 export const outside = <A>(run: () => A): A => storage.exit(run)

@@ -67,7 +67,7 @@ const joined = async (send: Fetch, request: Outgoing, live: LiveCall, wire: Wire
 const attempted = async (send: Fetch, request: Outgoing, live: LiveCall, owns: boolean, body?: string) => {
   const signals = [live.signal, ...(request.signal == null ? [] : [request.signal])]
   try {
-    return await request.send(send, AbortSignal.any(signals), body)
+    return await live.send(request.url, () => request.send(send, AbortSignal.any(signals), body))
   } catch (error) {
     const reason: unknown = live.signal.aborted ? live.signal.reason : error
     if (owns) await live.settle({ _tag: neverSent(error) ? "Released" : "Broken", error: reason })

@@ -122,7 +122,7 @@ export class GovernanceCallbackHandler extends BaseCallbackHandler {
     if (!enforce) return void this.#models.set(runId, String(body.model))
     await promise(governance, refuseHiddenTools(agentId, langChain.request(body).tools))
     const provider = { name: String(metadata?.ls_provider ?? "unknown") }
-    const { live } = await open({ ...this.#options, wire: langChain, provider, body })
+    const { live } = await open({ ...this.#options, wire: langChain, routes: false, provider, body })
     this.#calls.set(runId, live)
   }
 

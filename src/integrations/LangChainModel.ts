@@ -66,7 +66,14 @@ const patched = <M extends BaseChatModel>(model: M, settled: Settled): M => {
     const description = record(inner.getLsParams(options))
     const body = bodyOf(messages, { tools }, record(inner.invocationParams?.(options)), description)
     const provider = { name: providerOf(inner, options) }
-    const { body: sent, live } = await open({ ...settled, wire: langChain, provider, body, signal: options.signal })
+    const { body: sent, live } = await open({
+      ...settled,
+      wire: langChain,
+      routes: false,
+      provider,
+      body,
+      signal: options.signal
+    })
     const visible = new Set(items(sent.tools).map(toolName))
     const shown = tools.filter((tool) => visible.has(toolName(tool)))
     const signal = options.signal == null ? live.signal : AbortSignal.any([live.signal, options.signal])

@@ -2,6 +2,7 @@ import { Cause, Duration, Effect, Exit, type Fiber } from "effect"
 import type { CallOptions } from "../schema/CallPlan.ts"
 import type { AgentId, SessionId, TicketId } from "../schema/Ids.ts"
 import { NanoUsd } from "../schema/Money.ts"
+import { Coverage } from "../services/Coverage.ts"
 import { Governor, type Spending, type Ticket } from "../services/Governor.ts"
 import { Settings } from "../services/Settings.ts"
 import type { Host } from "./Host.ts"
@@ -27,6 +28,10 @@ export interface LiveCall {
   /** Aborts when the agent is halted or the call is given up; its reason is the error. Hand it to the provider's request. */
   readonly signal: AbortSignal
   readonly isSettled: boolean
+  /** Sends a request of this call, and counts it as governed (BEY-13). */
+  readonly send: <A>(url: string, run: () => Promise<A>) => Promise<A>
+  /** Runs what may send requests of this call, where their addresses are not known. */
+  readonly enclose: <A>(run: () => A) => A
   /** True while the consumer has the turn: a stream that nobody reads for a lease's time is given up (BEY-01). */
   readonly idle: (is: boolean) => void
   /** Money and outcome, once; further calls return the first's promise. Rejects only when a post-condition withholds the result. */
@@ -51,12 +56,14 @@ export const begin = ({ host, call, provider, signal }: LiveCallOptions): Promis
     const giveUp = () => fiber?.interruptUnsafe()
     const admitted = Effect.gen(function* () {
       const governor = yield* Governor
+      const coverage = yield* Coverage
       const { defaultMaxTokens, leaseDuration } = yield* Settings
       return yield* governor.run(call, (ticket) =>
         Effect.callback<unknown, unknown>((resume) => {
           signal?.removeEventListener("abort", giveUp)
           live = new Live({
             host,
+            coverage,
             call,
             provider,
             ticket,
@@ -81,6 +88,7 @@ export const begin = ({ host, call, provider, signal }: LiveCallOptions): Promis
 
 interface Opened {
   readonly host: Host
+  readonly coverage: Coverage["Service"]
   readonly call: CallOptions
   readonly provider: string | undefined
   readonly ticket: Ticket
@@ -121,6 +129,14 @@ class Live implements LiveCall {
 
   get isSettled(): boolean {
     return this.#settled
+  }
+
+  send<A>(url: string, run: () => Promise<A>): Promise<A> {
+    return this.#from.coverage.send(url, run)
+  }
+
+  enclose<A>(run: () => A): A {
+    return this.#from.coverage.enclose(() => !this.#settled, run)
   }
 
   idle(is: boolean): void {

@@ -2,9 +2,10 @@ import { Effect } from "effect"
 import type { ApprovalOptions, CallOptions } from "../schema/CallPlan.ts"
 import { estimateInputTokens } from "../schema/Pricing.ts"
 import { AgentScope } from "../services/AgentScope.ts"
+import { Routing } from "../services/Routing.ts"
 import { type Host, promise } from "./Host.ts"
 import { begin, type LiveCall } from "./LiveCall.ts"
-import type { Body, Provider, Wire } from "./Provider.ts"
+import type { Body, ModelRequest, Provider, Wire } from "./Provider.ts"
 
 /** For whom a client is governed. */
 export interface GovernOptions {
@@ -29,6 +30,8 @@ export interface ModelCallOptions<W extends RequestWire = Wire> extends GovernOp
   readonly wire: W
   readonly body: Body
   readonly signal?: AbortSignal | null | undefined
+  /** False where the caller cannot be made to use another model than the one it has (ROU-02). Default true. */
+  readonly routes?: boolean | undefined
 }
 
 /** What `open` needs to know of a provider: how its requests are read and written. */
@@ -46,18 +49,17 @@ export interface ModelCall<W extends RequestWire = Wire> {
 export const open = async <W extends RequestWire>(options: ModelCallOptions<W>): Promise<ModelCall<W>> => {
   const { agentId, governance: host, provider, signal, wire } = options
   const asked = wire.request(options.body)
-  const visible = new Set(
-    asked.tools.length === 0 ? [] : await promise(host, visibleTools(agentId, asked.tools), signal)
-  )
+  const { model, tools } = await promise(host, prepared(options, asked), signal)
+  const visible = new Set(tools)
   const { body, hidesUsage } = wire.rewrite(options.body, {
-    model: asked.model,
+    model,
     isVisible: (tool) => visible.has(tool)
   })
   const text = JSON.stringify(body)
   const call: CallOptions = {
     agentId,
     sessionId: options.sessionId,
-    model: asked.model,
+    model,
     provider: provider.name,
     llm: wire.llm,
     inputTokens: options.estimateInput?.(body) ?? estimateInputTokens(text),
@@ -70,10 +72,17 @@ export const open = async <W extends RequestWire>(options: ModelCallOptions<W>):
   return { live: await begin({ host, call, provider: provider.name, signal }), wire, body, hidesUsage }
 }
 
-/** Hidden tools are left out (SCP-06). With the scope module off nothing is hidden. */
-const visibleTools = (agentId: string, tools: ReadonlyArray<string>) =>
-  AgentScope.use((scope) => scope.filterTools(agentId, tools)).pipe(
-    Effect.catchTag("ModuleDisabledError", () => Effect.succeed(tools))
-  )
+/** The tools that the model gets to see (SCP-06; with the scope module off all of them), and the model that routing chose. */
+const prepared = Effect.fnUntraced(function* (options: ModelCallOptions<RequestWire>, { model, tools }: ModelRequest) {
+  const { agentId, provider, routes = true, sessionId } = options
+  const scope = yield* AgentScope
+  const routing = yield* Routing
+  return {
+    tools: yield* Effect.catchTag(scope.filterTools(agentId, tools), "ModuleDisabledError", () =>
+      Effect.succeed(tools)
+    ),
+    model: routes ? yield* routing.suggest({ agentId, sessionId, model, provider: provider.name }) : model
+  }
+})
 
 const longestInput = 100_000

@@ -5,6 +5,7 @@ type Fetch = typeof globalThis.fetch
 /** A request as it was given to `fetch`, in whichever of its forms. */
 export interface Outgoing {
   readonly method: string
+  readonly url: string
   /** Without query. */
   readonly path: string
   readonly signal: AbortSignal | null | undefined
@@ -18,6 +19,7 @@ export const outgoing = (input: Parameters<Fetch>[0], init: Parameters<Fetch>[1]
   const request = input instanceof Request ? input : undefined
   const url = request?.url ?? String(input)
   return {
+    url,
     method: (init?.method ?? request?.method ?? "GET").toUpperCase(),
     path: new URL(url, "http://localhost").pathname,
     signal: init?.signal ?? request?.signal,

@@ -23,6 +23,8 @@ export class Coverage extends Context.Service<
   {
     /** Sends a request that governance admitted, and counts it as governed. A wrapper calls this around its base `fetch`. */
     readonly send: <A>(url: string | URL, send: () => Promise<A>) => Promise<A>
+    /** The same for whatever one governed call sends while it is open, where the wrapper does not see the URL. */
+    readonly enclose: <A>(isOpen: () => boolean, run: () => A) => A
     /** Counts a governed call to that URL whose request the wrapper cannot enclose in `send`. */
     readonly governed: (url: string | URL) => void
     /** All instances of the registry, this one as it is now. When the registry does not answer: this one, and it says so. */
@@ -113,6 +115,7 @@ export const make = Effect.gen(function* () {
       const host = authorityOfUrl(url)
       return host === undefined ? send() : requests.send(host, send)
     },
+    enclose: requests.enclose,
     governed: (url) => {
       const host = authorityOfUrl(url)
       if (host !== undefined) requests.governed(host)
@@ -136,6 +139,7 @@ export const layerOff = Layer.succeed(
   Coverage,
   Coverage.of({
     send: (_, send) => send(),
+    enclose: (_, run) => run(),
     governed: () => {},
     report: Effect.suspend(() => Effect.fail(new ModuleDisabledError({ module: "coverage" })))
   })

@@ -15,6 +15,8 @@ export interface HostTally {
 export interface GovernedRequests {
   /** Runs a request that governance has admitted. `host` is `host` or `host:port`. */
   readonly send: <A>(host: string, send: () => Promise<A>) => Promise<A>
+  /** Every request that begins inside belongs to one governed call, as long as that is open: where its URL is not known before. */
+  readonly enclose: <A>(isOpen: () => boolean, run: () => A) => A
   /** Counts a governed call that could not be sent through `send`: one raw call to its host is taken for it. */
   readonly governed: (host: string) => void
   /** A request to this host begins, seen from where it begins. */
@@ -39,7 +41,7 @@ export const make = (isKnown: (host: string) => boolean): GovernedRequests => {
   const send = <A>(host: string, run: () => Promise<A>): Promise<A> => {
     const counts = countsOf(host)
     // A wrapper inside a wrapper sends the same request: it is one call.
-    if (counts === undefined || marks.getStore()?.open === true) return run()
+    if (counts === undefined || isOpen(marks.getStore())) return run()
     const mark: Mark = { counts, seen: false, open: true }
     const before = counts.unmarked
     counts.open++
@@ -69,14 +71,20 @@ export const make = (isKnown: (host: string) => boolean): GovernedRequests => {
 
   return {
     send,
+    enclose: (isOpen, run) => marks.run({ isOpen }, run),
     governed: (host) => {
       const counts = countsOf(host)
       if (counts !== undefined) counts.claimed++
     },
     seen: (host) => {
       const mark = marks.getStore()
+      if (mark !== undefined && "isOpen" in mark && mark.isOpen()) {
+        const counts = countsOf(host)
+        if (counts !== undefined) counts.marked++
+        return
+      }
       // A socket remembers the context of the request that opened it; once that is answered it claims nothing any more.
-      if (mark?.open === true) {
+      if (mark !== undefined && "open" in mark && mark.open) {
         // A redirect or a second attempt of the transport belongs to the same call.
         if (mark.seen) return
         mark.seen = true
@@ -117,5 +125,13 @@ interface Mark {
   open: boolean
 }
 
+/** A call whose requests are not known one by one. */
+interface Enclosure {
+  readonly isOpen: () => boolean
+}
+
+const isOpen = (mark: Mark | Enclosure | undefined): boolean =>
+  mark !== undefined && ("isOpen" in mark ? mark.isOpen() : mark.open)
+
 /** One for the process, so that two governances in it do not take each other's requests for raw ones. */
-const marks = new AsyncLocalStorage<Mark>()
+const marks = new AsyncLocalStorage<Mark | Enclosure>()
