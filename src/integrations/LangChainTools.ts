@@ -17,5 +17,5 @@ export const refuseHiddenTools = Effect.fnUntraced(function* (agentId: string, t
   const hidden = tools.find((tool) => !visible.has(tool))
   if (hidden === undefined) return
   const id = Schema.decodeSync(AgentId)(agentId)
-  return yield* new ScopeViolation({ agentId: id, kind: "tool", name: hidden, allowed: [...visible], policyOf: id })
+  return yield* new ScopeViolation({ agentId: id, kind: "tool", target: hidden, allowed: [...visible], policyOf: id })
 })

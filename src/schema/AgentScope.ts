@@ -62,7 +62,8 @@ export class ScopeViolation extends Schema.TaggedError<ScopeViolation>()(
   {
     agentId: AgentId,
     kind: Schema.Literals(["tool", "api", "llm"]),
-    name: Schema.String,
+    /** Not `name`, which is the error's own. */
+    target: Schema.String,
     allowed: Schema.Array(Schema.String),
     /** The agent whose policy refused: the caller's own, or one that delegated to it. */
     policyOf: AgentId
@@ -71,10 +72,10 @@ export class ScopeViolation extends Schema.TaggedError<ScopeViolation>()(
 ) {
   override get message() {
     const allowed = this.allowed.length === 0 ? "nothing" : this.allowed.slice(0, 20).join(", ")
-    return `Agent ${this.agentId} may not use ${this.kind} ${this.name}; the policy of ${this.policyOf} allows ${allowed}`
+    return `Agent ${this.agentId} may not use ${this.kind} ${this.target}; the policy of ${this.policyOf} allows ${allowed}`
   }
   get recoveryHint() {
-    return `Add "${this.name}" to the scope policy of ${this.policyOf}, or do not offer it to the agent (Scope filterTools).`
+    return `Add "${this.target}" to the scope policy of ${this.policyOf}, or do not offer it to the agent (Scope filterTools).`
   }
 }
 
@@ -107,7 +108,7 @@ export const decide = (
         new ScopeViolation({
           agentId,
           kind: target.kind,
-          name: target.kind === "llm" ? `${target.name} (${target.model})` : target.name,
+          target: target.kind === "llm" ? `${target.name} (${target.model})` : target.name,
           allowed: allowedNames(refusing[1], target.kind),
           policyOf: refusing[0]
         })

@@ -41,6 +41,7 @@ import { RetentionRefused } from "../../src/schema/RetentionError.ts"
 import { WeakSecret } from "../../src/schema/Secret.ts"
 import { InvalidNote } from "../../src/schema/SignedNote.ts"
 import { StoreError } from "../../src/schema/StoreError.ts"
+import { DeclaredMaximumExceeded, UngovernedCall } from "../../src/schema/WrappedCallError.ts"
 import { governed } from "../../src/services/Governor.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import { capture, lined, newLine } from "./World.ts"
@@ -59,8 +60,10 @@ const delegation: ReadonlyArray<DelegationError["problem"]> = ["agent_exists", "
 
 /** One of each error, or one of each kind of it. */
 const governance: ReadonlyArray<Error> = [
-  new ScopeViolation({ agentId, kind: "tool", name: "refund", allowed: ["read"], policyOf: agentId }),
-  new ScopeViolation({ agentId, kind: "api", name: "GET x", allowed: [], policyOf: agentId }),
+  new UngovernedCall({ agentId, provider: "openai", method: "POST", path: "/v1/batches" }),
+  new DeclaredMaximumExceeded({ agentId, model: "gpt-4o", maxTokens: 10 }),
+  new ScopeViolation({ agentId, kind: "tool", target: "refund", allowed: ["read"], policyOf: agentId }),
+  new ScopeViolation({ agentId, kind: "api", target: "GET x", allowed: [], policyOf: agentId }),
   new PolicyNotRegistered({ agentId }),
   ...(["pre", "post"] as const).flatMap((phase) =>
     (["false", "unknown", "threw", "late", "unanswered"] as const).map(
@@ -168,6 +171,10 @@ describe("Errors", () => {
       classes.filter((name) => !known.has(name)),
       []
     )
+  })
+
+  it("each is printed under its own name, whatever its fields are called (ERR-01)", () => {
+    for (const error of [...governance, halted]) assert.strictEqual(error.name, Reflect.get(error, "_tag"))
   })
 
   it("each has a message and a next step, without markup of values that are missing (ERR-01)", () => {
