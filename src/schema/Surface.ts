@@ -49,7 +49,7 @@ export const surfaces = {
     resume: "operation",
     delegate: "operation"
   },
-  Coverage: { send: "observation", governed: "observation", report: "observation" },
+  Coverage: { send: "observation", enclose: "observation", governed: "observation", report: "observation" },
   Prompts: {
     register: "operation",
     activate: "operation",
