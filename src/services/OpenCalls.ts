@@ -126,7 +126,7 @@ export const make = Effect.gen(function* () {
   ) {
     const { plan, ticket } = call.admitted
     const spent = yield* charge(call)
-    const outcome = outcomeOf(exit, spent, resultHash, isLate(call))
+    const outcome = outcomeOf(exit, spent, resultHash, isLate(call), call.spending)
     const written = yield* Effect.forkIn(evidence.outcome(plan, ticket, outcome), services, { startImmediately: true })
     yield* settle(call, spent, resultHash)
     const done = written.pollUnsafe()
@@ -188,13 +188,16 @@ const outcomeOf = (
   exit: Exit.Exit<unknown, unknown>,
   { model, tokens, usd }: Charge,
   resultHash: string | null,
-  late: boolean
+  late: boolean,
+  spending?: Spending
 ): Outcome => {
-  if (Exit.isSuccess(exit)) return { result: "completed", error: null, usd, tokens, model, resultHash, late }
+  const used = spending !== undefined && "usage" in spending ? spending : undefined
+  const facts = { usd, tokens, model, resultHash, late, usage: used?.usage ?? null, provider: used?.provider ?? null }
+  if (Exit.isSuccess(exit)) return { result: "completed", error: null, ...facts }
   const failure = Cause.findErrorOption(exit.cause)
   const error = failure._tag === "Some" ? tagOf(failure.value) : Cause.hasInterruptsOnly(exit.cause) ? null : "defect"
   const result = error === null ? "interrupted" : error === "AgentHaltedError" ? "halted" : "failed"
-  return { result, error, usd, tokens, model, resultHash, late }
+  return { result, error, ...facts }
 }
 
 /** The name of an error, never its message: that may hold what the tool was told in confidence. */
