@@ -41,4 +41,20 @@ describe("examples", () => {
       "Agent clerk may not use tool drop_table; the policy of clerk allows refund"
     ])
   })
+
+  it("otel.ts sends calls, usage, cost and a refusal to a collector, and no password (OTL-01, OTL-02)", () => {
+    assert.deepStrictEqual(run("otel.ts").trim().split("\n"), [
+      "chat gpt-4o",
+      "  gen_ai.usage.input_tokens = 12",
+      "  gen_ai.usage.output_tokens = 3",
+      "  governance.decision = allowed",
+      "  governance.cost.usd = 0.00006",
+      "execute_tool refund",
+      "  governance.decision = allowed",
+      "  governance.cost.usd = 0",
+      "execute_tool delete order, password=[redacted]",
+      "  error.type = ScopeViolation",
+      "  governance.decision = refused"
+    ])
+  })
 })
