@@ -35,8 +35,8 @@ const field = new RegExp(
   [
     "--([A-Za-z][\\w-]{1,63})(?:=|[ \\t]{1,3})",
     "(?<![\\w.$-])((?:[A-Za-z]{2,16} )?[\\p{L}_$][\\p{L}\\p{N}_.$-]{1,95})(?:\\[\\w{0,16}\\])?\\\\{0,8}[\"'`]?[ \\t]{0,3}(?:=>|:=|[:=])",
-    "<([\\p{L}_][\\p{L}\\p{N}_.:-]{1,63})>",
-    "(?<![\\w.$-])((?:[A-Za-z]{2,16} )?[A-Za-z_]{3,32}) (?:is|was|ist)(?= )"
+    "<([\\p{L}_][\\p{L}\\p{N}_.:-]{1,63})(?:\\s[^<>]{0,200})?>",
+    "(?<![\\w.$-])((?:[A-Za-z]{2,16} )?[A-Za-z_]{3,32}) (?:is|was|ist):?(?= )"
   ].join("|"),
   "gu"
 )
@@ -44,14 +44,15 @@ const field = new RegExp(
 /** Of two words the first counts only where it makes the second a name: `API key`, not `secret printed`. */
 const nounOf = (name: string): string => {
   const [first, second] = name.split(" ")
-  return second === undefined || nouns.test(second) ? name : first === "" ? name : second
+  if (second === undefined || nouns.test(second)) return name
+  return (second === "is" ? first : second) ?? name
 }
 const nouns = /(?:key|keys|phrase|code|codes|string|url|uri|number)$/i
 /** A sentence goes on after `is`: what follows is a value only if no word looks so. */
 const odd = /[^\p{L}.,!?;:)]|\p{Ll}\p{Lu}/u
 
-/** Headers whose whole line is the value. */
-const toLineEnd = /(?:cookie|authorization)$/i
+/** Headers, and phrases of words: the whole line is the value. */
+const toLineEnd = /(?:cookie|authorization|phrase|mnemonic)$/i
 
 const quotedValue = /[ \t]{0,8}\\{0,8}(["'`])/y
 const bareValue =

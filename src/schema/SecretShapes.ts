@@ -109,5 +109,8 @@ const shapes: ReadonlyArray<RegExp> = [
   /(?<![A-Za-z0-9])[a-z0-9.-]{1,64}\.webhook\.office\.com\/[^\s"'<>]{10,}/g,
   /(?<![A-Za-z0-9])(?:AccountKey|SharedAccessKey|SharedAccessSignature)=[^\s;"'<>]{8,}/gi,
   /\$(?:2[abxy]|argon2(?:id|i|d)|scrypt|[156y])\$[A-Za-z0-9./$,=+-]{20,}/g,
+  /(?<!\S)(?:-u|--user)[ =](?!\d{1,9}:\d{1,9}(?!\S))[^\s:"']{1,64}:[^\s"']{1,256}/g,
+  // `password hunter2`, as in a .netrc: what follows holds letters and digits, as no word does.
+  /(?<=(?<![\w.$-])(?:[Pp]assword|PASSWORD|[Pp]asswd|[Pp]assphrase|[Pp]asswort)[ \t]{1,3})(?=\S{0,64}\d)(?=\S{0,64}[A-Za-z])[^\s,;"'<>`]{6,}/g,
   /\b(?:identified by|password) ['"][^'"\n]{1,256}['"]/gi
 ]

@@ -59,6 +59,37 @@ describe("what looks like a secret", () => {
     assert.isAtMost(changed.length / lines.length, 0.01)
   })
 
+  it("is found in the ways in which people and programs write it down (C-17)", () => {
+    const ways: ReadonlyArray<string> = [
+      "PGPASSWORD=canary4711 psql",
+      "password : 'canary4711'",
+      '"password" => "canary4711"',
+      "password:canary4711,user:bob",
+      "password is: canary4711",
+      "Server=db;User Id=sa;Password=canary4711;",
+      "{'token': 'canary4711'}",
+      "The API key is canary4711",
+      "my secret: canary4711",
+      "passphrase: correct canary4711 battery staple",
+      "curl -u admin:canary4711 https://example.com",
+      '<password type="plain">canary4711</password>',
+      "machine example.com login bob password canary4711",
+      "authorization: token canary4711",
+      "x-amz-security-token: canary4711",
+      "user=bob&password=canary4711&x=1",
+      "//registry.example.com/:_authToken=canary4711",
+      "jdbc:postgresql:".concat("//h/db?user=a&password=canary4711"),
+      "ftp:".concat("//a:canary4711@h"),
+      "IDENTIFIED BY 'canary4711'",
+      "DB_PASS: canary4711",
+      "SECRET_KEY = 'canary4711'"
+    ]
+    assert.deepStrictEqual(
+      ways.filter((text) => standard.text(text).includes("canary")),
+      []
+    )
+  })
+
   it("leaves the text around it as it was, and redacting twice changes nothing more (C-17)", () => {
     assert.strictEqual(
       standard.text("user bob said password=hunter2 and went home"),
