@@ -77,15 +77,20 @@ const follow = Effect.fnUntraced(function* (
     last: () => ["rest"],
     deliver: (batch) =>
       Effect.gen(function* () {
-        for (const sighting of batch) yield* Effect.sync(() => tellOne(spans, sighting))
+        for (const sighting of batch) {
+          // A tracer of the host's that throws is the host's own affair, and no reason to stop.
+          yield* Effect.catchCause(
+            Effect.sync(() => tellOne(spans, sighting)),
+            (cause) => Effect.logDebug("otel.tracer_failed", cause)
+          )
+          // A row may be long: calls go on between any two.
+          yield* Effect.yieldNow
+        }
         const problem = yield* flush
         if (problem === null) return Duration.zero
         yield* warn(problem)
         return pauseAfterFailure
-      }).pipe(
-        // A tracer of the host's that throws is the host's own affair, and no reason to stop.
-        Effect.catchCause((cause) => Effect.as(Effect.logDebug("otel.tracer_failed", cause), Duration.zero))
-      )
+      })
   })
 
   // Rows of this process's own calls, under the spans of their callers ...
@@ -102,7 +107,10 @@ const follow = Effect.fnUntraced(function* (
       reader: options.reader ?? "otel",
       kinds: drained,
       handle: (row) => Effect.sync(() => outbox.push({ record: recordOf(row), parent: Option.none() }))
-    }),
+    }).pipe(
+      // Looking every second must not itself become traces.
+      Effect.withTracerEnabled(false)
+    ),
     { startImmediately: true }
   )
 })

@@ -2,6 +2,7 @@ import { Cause, Context, Exit, Option, Tracer } from "effect"
 import type { AuditRecord } from "../schema/AuditRecord.ts"
 import { type Attributes, isAttempt, isOutcome, type RowSpan, rowSpan } from "../schema/GenAiAttributes.ts"
 import type { Redactor } from "../schema/Redaction.ts"
+import { remembered } from "../schema/Remembered.ts"
 
 /** A row on its way out, with the span under which its caller ran. */
 export interface Sighting {
@@ -22,10 +23,13 @@ export interface SpansOptions {
  */
 export const make = (tracer: Tracer.Tracer, options: SpansOptions) => {
   const attempts = new Map<string, Sighting>()
+  // Names repeat with every call.
+  const short = remembered((value) => Option.map(Option.liftPredicate(value, isShort), options.redactor.text), 2_048)
+  const redactor: Redactor = { ...options.redactor, text: (text) => short(text) ?? options.redactor.text(text) }
 
   const tell = ({ parent, record }: Sighting, begun: Sighting | undefined): void => {
-    const row = rowSpan(record, options.redactor, options.withMetadata)
-    const attempt = begun === undefined ? undefined : rowSpan(begun.record, options.redactor, options.withMetadata)
+    const row = rowSpan(record, redactor, options.withMetadata)
+    const attempt = begun === undefined ? undefined : rowSpan(begun.record, redactor, options.withMetadata)
     const above = Option.filter(begun === undefined ? parent : Option.orElse(begun.parent, () => parent), isExported)
     const startTime = nanosOf((begun ?? { record }).record.at)
     const span = tracer.span({
@@ -76,6 +80,8 @@ export const nearestExported = (span: Option.Option<Tracer.AnySpan>): Option.Opt
   Option.flatMap(span, (one) =>
     isExported(one) ? Option.some(one) : one._tag === "Span" ? nearestExported(one.parent) : Option.none()
   )
+
+const isShort = (value: unknown): value is string => typeof value === "string" && value.length <= 128
 
 const isExported = (span: Tracer.AnySpan): boolean =>
   !(span instanceof Tracer.NativeSpan) && !Context.get(span.annotations, Tracer.DisablePropagation)

@@ -26,16 +26,17 @@ export const rowSpan = (record: AuditRecord, redactor: Redactor, withMetadata: b
     const value = facts(name)
     return typeof value === "string" && value !== "" ? say(value) : undefined
   }
-  const operation = operationOf(record.kind, record.model)
+  const operation = operationOf(record.kind, record.model, facts("name"))
   const name = said("name")
   const model = record.model === null ? undefined : say(record.model)
-  const target = operation === "chat" ? model : name
+  const ofModel = operation === "chat" || operation === "embeddings"
+  const target = ofModel ? model : name
   const error = errorOf(said("refused"), said("error"), said("result"), said("reason"), record.kind)
   const usage = factsOf(facts("usage"))
   const prompt = factsOf(facts("prompt"))
   const attributes: Record<string, AttributeValue | undefined> = {
     "gen_ai.operation.name": operation === "api" || operation === null ? undefined : operation,
-    "gen_ai.provider.name": operation === "chat" ? providerOf(textOf(facts("provider")), record.model) : undefined,
+    "gen_ai.provider.name": ofModel ? providerOf(textOf(facts("provider")), record.model) : undefined,
     "gen_ai.request.model": model,
     "gen_ai.response.model": said("model"),
     "gen_ai.usage.input_tokens": countOf(usage("inputTokens")),
@@ -87,7 +88,7 @@ export const isOutcome = ({ kind, metadata, parentEventId }: AuditRecord): boole
 }
 export const isCallKind = (kind: string): boolean => operations.has(kind) || refusals.has(kind)
 
-type Operation = "chat" | "execute_tool" | "api"
+type Operation = "chat" | "embeddings" | "execute_tool" | "api"
 
 const attempts: ReadonlySet<string> = new Set(Object.values(attemptKinds))
 const operations: ReadonlyMap<string, Operation> = new Map([
@@ -108,9 +109,11 @@ const refusals: ReadonlySet<string> = new Set([
   "contract.post_violation"
 ])
 
-/** Refused calls of models and tools are told apart by the model: only those have one. */
-const operationOf = (kind: string, model: string | null): Operation | null =>
-  operations.get(kind) ?? (refusals.has(kind) ? (model === null ? "execute_tool" : "chat") : null)
+/** Refused calls of models and tools are told apart by the model: only those have one. Wrappers name what they call. */
+const operationOf = (kind: string, model: string | null, name: unknown): Operation | null => {
+  const operation = operations.get(kind) ?? (refusals.has(kind) ? (model === null ? "execute_tool" : "chat") : null)
+  return operation === "chat" && typeof name === "string" && /embed/i.test(name) ? "embeddings" : operation
+}
 
 const decisionOf = (kind: string, refused: unknown): string | undefined => {
   if (kind.startsWith("approval.")) return kind.slice("approval.".length).slice(0, 32)

@@ -323,13 +323,21 @@ describe("Otel.layerTracer", () => {
 
   it.live("a tracer that throws harms nobody (OTL-01)", () =>
     Effect.gen(function* () {
+      const told: Array<string> = []
       const broken = Tracer.make({
         span: (options) => {
           if (options.name.startsWith("execute_tool")) throw new Error("no")
+          told.push(options.name)
           return new Seen(options)
         }
       })
-      const result = yield* Effect.andThen(allow, refund(Effect.succeed("done"))).pipe(
+      const program = Effect.gen(function* () {
+        yield* allow
+        const done = yield* refund(Effect.succeed("done"))
+        yield* (yield* Audit.Audit).log({ kind: "shop.sold", agentId: "clerk" })
+        return done
+      })
+      const result = yield* program.pipe(
         Effect.provide(
           Otel.layerTracer({ interval: "1 millis" }).pipe(
             Layer.provideMerge(Memory.layer()),
@@ -338,6 +346,7 @@ describe("Otel.layerTracer", () => {
         )
       )
       assert.strictEqual(result, "done")
+      assert.include(told, "shop.sold")
     })
   )
 })

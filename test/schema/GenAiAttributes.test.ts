@@ -61,6 +61,29 @@ describe("a row as a span", () => {
     })
   })
 
+  it("names the operation as the conventions do: chat, embeddings, execute_tool, and none for an API (OTL-01)", () => {
+    const named = (kind: string, metadata: JsonObject, model: string | null = null) => {
+      const { attributes, name } = spanOf(kind, metadata, model)
+      return [name, attributes["gen_ai.operation.name"]]
+    }
+    assert.deepStrictEqual(
+      [
+        named("llm.result", { name: "llm.call" }, "gpt-4o"),
+        named("llm.result", { name: "openai.embeddings.create" }, "text-embedding-3-small"),
+        named("tool.result", { name: "embed" }),
+        named("api.result", { name: "crm" }),
+        named("budget.exceeded", { name: "llm.call", refused: "BudgetExceeded" }, "gpt-4o")
+      ],
+      [
+        ["chat gpt-4o", "chat"],
+        ["embeddings text-embedding-3-small", "embeddings"],
+        ["execute_tool embed", "execute_tool"],
+        ["api crm", undefined],
+        ["chat gpt-4o", "chat"]
+      ]
+    )
+  })
+
   it("tells refusals, violations and loops apart (OTL-01)", () => {
     const decided = (kind: string, metadata: JsonObject) => {
       const { attributes, error } = spanOf(kind, metadata)
