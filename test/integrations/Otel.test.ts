@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Option, Redacted, Tracer } from "effect"
+import { Duration, Effect, Layer, Logger, Option, Redacted, Tracer } from "effect"
 import { AgentScope, Audit, Cost, Governor, governed, Presence } from "../../src/index.ts"
 import * as Otel from "../../src/integrations/Otel.ts"
 import * as Memory from "../../src/layers/Memory.ts"
@@ -280,6 +280,25 @@ describe("a collector in trouble", () => {
       })
     )
   }
+
+  it.live("is said once in the log, without its address, and what waits is kept for later (OTL-01, CFG-32)", () =>
+    Effect.gen(function* () {
+      const received = yield* collector("refuses")
+      const lines: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ message }) => {
+        lines.push(JSON.stringify(message))
+      })
+      yield* Effect.gen(function* () {
+        const audit = yield* Audit.Audit
+        yield* audit.log({ kind: "shop.sold", agentId: "clerk" })
+        yield* until(() => lines.length > 0)
+        yield* audit.log({ kind: "shop.sold", agentId: "clerk" })
+        yield* Effect.sleep("200 millis")
+        assert.strictEqual(received.requests(), 1)
+      }).pipe(Effect.provide(here(received.url)), Effect.provide(Logger.layer([logger])))
+      assert.deepStrictEqual(lines, ['["otel.export_failed",{"problem":"the collector answered 403","dropped":0}]'])
+    })
+  )
 
   it.live("keeps a bounded number of rows, and one request under way (OTL-01)", () =>
     Effect.gen(function* () {
