@@ -23,6 +23,7 @@ export {
   ApprovalTokenError,
   TokenVersionTooOldError
 } from "./schema/Gate.ts"
+export { GovernanceClosed } from "./schema/GovernanceClosed.ts"
 export type { GovernanceConfig } from "./schema/GovernanceConfig.ts"
 export * as GovernanceError from "./schema/GovernanceError.ts"
 export { isGovernanceError, isHaltError } from "./schema/GovernanceError.ts"

@@ -40,6 +40,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   "DoctorFindings.configuration": usage,
   "DoctorFindings.unreachable": unreachable,
   EventIdConflict: negative,
+  GovernanceClosed: negative,
   LoopDetected: negative,
   NotRecorded: negative,
   NothingToDo: negative,

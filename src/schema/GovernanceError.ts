@@ -9,6 +9,7 @@ import type { ContractViolation } from "./Contract.ts"
 import type { BudgetExceeded } from "./Cost.ts"
 import type { EgressFailed, EgressRefused } from "./EgressError.ts"
 import type { ApprovalRequired, ApprovalTokenError, TokenVersionTooOldError } from "./Gate.ts"
+import type { GovernanceClosed } from "./GovernanceClosed.ts"
 import type { InvalidInput } from "./InvalidInput.ts"
 import type { LoopDetected } from "./Loop.ts"
 import type { ModuleDisabledError } from "./ModuleDisabled.ts"
@@ -51,6 +52,7 @@ export type GovernanceError =
   | AgentKeyUnusable
   | EgressRefused
   | EgressFailed
+  | GovernanceClosed
   | PromptNotFound
   | NotRecorded
   | OtherIdentity
@@ -89,6 +91,7 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "AgentKeyUnusable",
   "EgressRefused",
   "EgressFailed",
+  "GovernanceClosed",
   "PromptNotFound",
   "NotRecorded",
   "OtherIdentity",

@@ -22,7 +22,11 @@ export class ModuleDisabledError extends Schema.TaggedError<ModuleDisabledError>
     return `The ${this.module} module is switched off`
   }
   get recoveryHint() {
-    const flag = `enable${this.module.charAt(0).toUpperCase()}${this.module.slice(1)}`
-    return `Set ${flag} to true, or do not call it.`
+    // Contracts have no flag of their own: they rest on two other modules (ENT-07).
+    const flags =
+      this.module === "contracts"
+        ? "enableScope and enableCost"
+        : `enable${this.module.charAt(0).toUpperCase()}${this.module.slice(1)}`
+    return `Set ${flags} to true, or do not call it.`
   }
 }

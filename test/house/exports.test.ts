@@ -101,6 +101,7 @@ const expected = [
   "EventIdConflict",
   "Gates",
   "Governance",
+  "GovernanceClosed",
   "GovernanceError",
   "Governor",
   "HaltPersistenceError",

@@ -26,6 +26,7 @@ import {
   ApprovalTokenError,
   TokenVersionTooOldError
 } from "../../src/schema/Gate.ts"
+import { GovernanceClosed } from "../../src/schema/GovernanceClosed.ts"
 import { isGovernanceError, isHaltError } from "../../src/schema/GovernanceError.ts"
 import { AgentId, ChainId, EventId, KeyId, OperatorId, SessionId } from "../../src/schema/Ids.ts"
 import { InvalidInput } from "../../src/schema/InvalidInput.ts"
@@ -121,6 +122,7 @@ const governance: ReadonlyArray<Error> = [
   new EgressRefused({ host: "", rule: "form", range: null }),
   new EgressFailed({ host: "hooks.example", problem: "connection", code: "ECONNREFUSED" }),
   new EgressFailed({ host: "hooks.example", problem: "timeout", code: null }),
+  ...GovernanceClosed.fields.problem.literals.map((problem) => new GovernanceClosed({ problem })),
   new OtherChainKey({ keyId: KeyId.make("a".repeat(32)), version: 2, given: KeyId.make("b".repeat(32)) }),
   ...RotationRefused.fields.problem.literals.map(
     (problem) => new RotationRefused({ problem, keyId: KeyId.make("a".repeat(32)) })

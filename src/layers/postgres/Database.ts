@@ -7,6 +7,7 @@ import { StoreError } from "../../schema/StoreError.ts"
 import { normalisedUrl } from "./DatabaseUrl.ts"
 import { bounded } from "./Deadline.ts"
 import { defaultSchema, quoted, type SchemaName } from "./SchemaName.ts"
+import { openIdle } from "./IdleSocket.ts"
 import * as SharedClient from "./SharedClient.ts"
 import { toStoreError } from "./SqlFailure.ts"
 
@@ -76,7 +77,10 @@ const make = Effect.fnUntraced(function* (
     ...connect(config, "audit", 1, options),
     ...(options.pooler === true ? {} : { startupParameters: { ...sessionDefaults, statement_timeout: "10s" } })
   })
-  const direct = options.directUrl === undefined ? config : { ...config, url: yield* normalisedUrl(options.directUrl) }
+  const direct =
+    options.directUrl === undefined
+      ? config
+      : yield* Effect.map(normalisedUrl(options.directUrl), (url) => ({ ...config, url, stream: undefined }))
   const listener = PgConnection.make({
     ...direct,
     applicationName: "governance listen",
@@ -126,7 +130,10 @@ const make = Effect.fnUntraced(function* (
 export const layerFromUrl = (url: Redacted.Redacted, options: DatabaseOptions = {}) =>
   Layer.effect(
     Database,
-    Effect.flatMap(normalisedUrl(url), (normal) => make({ url: normal }, options, undefined))
+    Effect.gen(function* () {
+      const normal = yield* normalisedUrl(url)
+      return yield* make({ url: normal, ...(yield* openIdle(normal)) }, options, undefined)
+    })
   ).pipe(Layer.provide(Reactivity.layer))
 
 /** From `GOVERNANCE_DATABASE_URL` (CFG-01). */

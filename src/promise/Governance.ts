@@ -1,0 +1,82 @@
+import { Context, type Effect, type Layer } from "effect"
+import type { Host, HostServices } from "../integrations/Host.ts"
+import * as Memory from "../layers/Memory.ts"
+import * as Postgres from "../layers/Postgres.ts"
+import { type GovernanceOptions, Settings } from "../services/Settings.ts"
+import * as Governed from "./Governed.ts"
+import * as Modules from "./Modules.ts"
+import type { Configuration, Options } from "./Options.ts"
+import { outward } from "./Outward.ts"
+import { Running } from "./Running.ts"
+
+export { sealed } from "../schema/Marked.ts"
+export type * from "./AgentKeys.ts"
+export type { AuditQuery, AuditRecord, ReportOptions, TrackOptions } from "./Audit.ts"
+export type * from "./Call.ts"
+export type * from "./Checkpoints.ts"
+export type { BundleRequest, ExportedBundle, ReportRequest } from "./Compliance.ts"
+export type { CheckedCall, Condition, Contract, ContractCall } from "./Contracts.ts"
+export type * from "./Cost.ts"
+export * from "./Errors.ts"
+export type { ApprovalRequest, Gate, GateAct, GateResolution, ListedGate } from "./Gates.ts"
+export type { Governing } from "./Governed.ts"
+export type { Modules } from "./Modules.ts"
+export type { Configuration, Options } from "./Options.ts"
+export type { GatePolicy, PolicyInForce, PolicyKind, PolicyOf } from "./Policies.ts"
+export type * from "./Presence.ts"
+export type * from "./Prompts.ts"
+export type { Waiting } from "./Running.ts"
+export type { ScopePolicy } from "./Scope.ts"
+
+/**
+ * Governance for programs that know promises and not Effect (SYN-01, DEC-14). Every method returns a promise; what is refused
+ * rejects with one of the error classes that this module exports. Closed by `await using`, or by `close()`.
+ */
+export interface Governance extends Modules.Modules, Governed.Governing, Host, AsyncDisposable {
+  /** What was decided at start. */
+  readonly config: Configuration
+  readonly closed: boolean
+  /** Lets running calls end and writes down what is on its way, 5 seconds at most. Twice is once. */
+  close(): Promise<void>
+}
+
+const over = async <E>(layer: Layer.Layer<Modules.Services | HostServices, E>): Promise<Governance> => {
+  const running = await Running.start(layer)
+  const settings = Context.get(running.context, Settings)
+  const governance = {
+    ...Governed.make(running),
+    config: Object.freeze(outward({ ...settings })),
+    get closed() {
+      return running.isClosed
+    },
+    close: () => running.close(),
+    run: (effect: Effect.Effect<unknown, unknown, HostServices>) => running.fork(effect),
+    [Symbol.asyncDispose]: () => running.close()
+  }
+  Modules.define(governance, running, settings)
+  return governance as unknown as Governance
+}
+
+export const Governance = {
+  /** On the Postgres of `databaseUrl` or GOVERNANCE_DATABASE_URL, which `governance migrate` has prepared. */
+  start: (options: Options = {}): Promise<Governance> => over(Postgres.layer(options as GovernanceOptions)),
+  /** In this process's memory: for tests, and for programs that need no proof after a restart. */
+  memory: (options: Options = {}): Promise<Governance> => over(Memory.layer(options as GovernanceOptions)),
+  /** On the PostgreSQL that comes along, kept in `dataDir` (default `./.governance`), for development. */
+  embedded: (options: Options & { readonly dataDir?: string } = {}): Promise<Governance> =>
+    over(Postgres.layerEmbedded(options as GovernanceOptions)),
+  /**
+   * Starts at the first use, once for the process: for servers that load their modules again and again, such as Next.js in
+   * development. After a start that failed, or after `close()`, the next use starts again.
+   */
+  lazy: (start: () => Promise<Governance>, name = "default"): (() => Promise<Governance>) => {
+    const key = Symbol.for(`effect-governance/promise/${name}`)
+    return async () => {
+      const held: Promise<Governance> | undefined = Reflect.get(globalThis, key)
+      const found = await held?.catch(() => undefined)
+      if (found !== undefined && !found.closed) return found
+      if (Reflect.get(globalThis, key) === held) Reflect.set(globalThis, key, start())
+      return Reflect.get(globalThis, key)
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import { Cause, type Context, Deferred, Effect, Exit, type Fiber, Layer, ManagedRuntime, Stream } from "effect"
+import { KeepsProcessAlive } from "../layers/postgres/IdleSocket.ts"
+import { GovernanceClosed } from "../schema/GovernanceClosed.ts"
+import * as IdleClock from "./IdleClock.ts"
+import { KeepAlive } from "./KeepAlive.ts"
+
+/** How a caller stops waiting. */
+export interface Waiting {
+  /** Ends the wait: the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One call of the facade. While it is `idle` it waits for a person, and closing does not wait for it. */
+export interface OpenWork {
+  idle: boolean
+  interrupt: () => void
+}
+
+/** The one runtime behind a facade: what runs in it, and how all of it ends (ENT-12, SYN-01). */
+export class Running<R> {
+  readonly #runtime: ManagedRuntime.ManagedRuntime<R, never>
+  readonly #alive: KeepAlive
+  readonly #work = new Set<OpenWork>()
+  readonly #ending = Deferred.makeUnsafe<void>()
+  #settled: (() => void) | undefined
+  #closing: Promise<void> | undefined
+  readonly context: Context.Context<R>
+
+  private constructor(runtime: ManagedRuntime.ManagedRuntime<R, never>, context: Context.Context<R>, alive: KeepAlive) {
+    this.#runtime = runtime
+    this.#alive = alive
+    this.context = context
+    process.once("beforeExit", this.#beforeExit)
+  }
+
+  /** Rejects with the very error of a layer that could not be built, and leaves nothing behind then. */
+  static async start<R, E>(layer: Layer.Layer<R, E>): Promise<Running<R>> {
+    const alive = new KeepAlive()
+    const idle = Layer.mergeAll(IdleClock.layer, Layer.succeed(KeepsProcessAlive, false))
+    const runtime = ManagedRuntime.make(Layer.provideMerge(layer, idle))
+    alive.hold()
+    try {
+      const context = await runtime.context()
+      // What could fail has been built: nothing that runs in the runtime fails with the layer's error any more.
+      return new Running(runtime as unknown as ManagedRuntime.ManagedRuntime<R, never>, context, alive)
+    } catch (error) {
+      await runtime.dispose()
+      alive.end()
+      throw error
+    } finally {
+      alive.release()
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /** The fiber of an effect, for wrappers; closing interrupts it as it does everything else. */
+  fork<A, E>(effect: Effect.Effect<A, E, R>): Fiber.Fiber<A, E> {
+    if (this.isClosed) return Effect.runFork(Effect.die(new GovernanceClosed({ problem: "closed" })))
+    return this.#tracked(effect, { idle: false, interrupt: () => {} }, () => {})
+  }
+
+  /** Rejects with the very error that the effect fails with. */
+  promise<A, E>(
+    effect: Effect.Effect<A, E, R>,
+    { signal }: Waiting = {},
+    work: OpenWork = { idle: false, interrupt: () => {} }
+  ): Promise<A> {
+    return new Promise((resolve, reject) => {
+      if (this.isClosed) return reject(new GovernanceClosed({ problem: "closed" }))
+      if (signal?.aborted === true) return reject(signal.reason)
+      const stop = () => work.interrupt()
+      signal?.addEventListener("abort", stop, { once: true })
+      this.#tracked(effect, work, (exit) => {
+        signal?.removeEventListener("abort", stop)
+        if (Exit.isSuccess(exit)) return resolve(exit.value)
+        if (!Cause.hasInterruptsOnly(exit.cause)) return reject(Cause.squash(exit.cause))
+        reject(signal?.aborted === true ? signal.reason : this.reason(work))
+      })
+    })
+  }
+
+  /** Ends, without an error, when this is closed; leaving the loop stops the stream. */
+  iterable<A, E>(stream: Stream.Stream<A, E, R>, waiting: Waiting = {}): AsyncIterable<A> {
+    const ended = Stream.interruptWhen(stream, Deferred.await(this.#ending))
+    return { [Symbol.asyncIterator]: () => this.#iterator(ended, waiting) }
+  }
+
+  /** What work hears that this stops. */
+  reason(work: OpenWork): unknown {
+    return this.isClosed
+      ? new GovernanceClosed({ problem: work.idle ? "closed" : "running" })
+      : new DOMException("This operation was aborted", "AbortError")
+  }
+
+  /** Takes no more calls, lets those that run end (5 s at most), writes down what is still on its way, and lets go. */
+  close(): Promise<void> {
+    this.#closing ??= this.#shut()
+    return this.#closing
+  }
+
+  #tracked<A, E>(effect: Effect.Effect<A, E, R>, work: OpenWork, done: (exit: Exit.Exit<A, E>) => void) {
+    this.#alive.hold()
+    this.#work.add(work)
+    const fiber = this.#runtime.runFork(effect)
+    work.interrupt = () => fiber.interruptUnsafe()
+    fiber.addObserver((exit) => {
+      this.#alive.release()
+      this.#work.delete(work)
+      done(exit)
+      if (this.#work.size === 0) this.#settled?.()
+    })
+    return fiber
+  }
+
+  #iterator<A, E>(stream: Stream.Stream<A, E, R>, { signal }: Waiting): AsyncIterator<A> {
+    const source = Stream.toAsyncIterableWith(stream, this.context)[Symbol.asyncIterator]()
+    const isAborted = () => signal?.aborted === true
+    const finish = async (): Promise<IteratorResult<A>> => {
+      await source.return?.()
+      return { done: true, value: undefined }
+    }
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true })
+    })
+    // Nobody may be waiting at that moment.
+    aborted.catch(() => {})
+    return {
+      next: async () => {
+        if (isAborted()) {
+          await finish()
+          throw signal?.reason
+        }
+        this.#alive.hold()
+        try {
+          return await Promise.race([source.next(), aborted])
+        } catch (error) {
+          if (isAborted()) void finish()
+          throw error
+        } finally {
+          this.#alive.release()
+        }
+      },
+      return: finish
+    }
+  }
+
+  /** A script has nothing left to do and forgot to close: what waits to be written is written. */
+  readonly #beforeExit = () => void this.close()
+
+  async #shut(): Promise<void> {
+    process.off("beforeExit", this.#beforeExit)
+    this.#alive.hold()
+    Deferred.doneUnsafe(this.#ending, Exit.void)
+    // A call that waits for a person finds its request again; a call that is being admitted gets its answer.
+    await this.#quiet(admissionMs)
+    for (const work of this.#work) if (work.idle) work.interrupt()
+    await this.#quiet(closeMs - admissionMs)
+    for (const work of this.#work) work.interrupt()
+    await this.#quiet(admissionMs)
+    await this.#runtime.dispose()
+    this.#alive.release()
+    this.#alive.end()
+  }
+
+  /** Until nothing runs any more, or that many milliseconds. */
+  #quiet(millis: number): Promise<void> {
+    if (this.#work.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, millis)
+      this.#settled = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}
+
+const closeMs = 5000
+const admissionMs = 1000
