@@ -2,7 +2,7 @@ import { Context, type Effect, type Layer } from "effect"
 import type { Host, HostServices } from "../integrations/Host.ts"
 import * as Memory from "../layers/Memory.ts"
 import * as Postgres from "../layers/Postgres.ts"
-import { type GovernanceOptions, Settings } from "../services/Settings.ts"
+import { Settings } from "../services/Settings.ts"
 import * as Governed from "./Governed.ts"
 import * as Modules from "./Modules.ts"
 import type { Configuration, Options } from "./Options.ts"
@@ -20,6 +20,7 @@ export type * from "./Cost.ts"
 export * from "./Errors.ts"
 export type { ApprovalRequest, Gate, GateAct, GateResolution, ListedGate } from "./Gates.ts"
 export type { Governing } from "./Governed.ts"
+export { httpStatusOf } from "./HttpStatus.ts"
 export type { Modules } from "./Modules.ts"
 export type { Configuration, Options } from "./Options.ts"
 export type { GatePolicy, PolicyInForce, PolicyKind, PolicyOf } from "./Policies.ts"
@@ -59,12 +60,12 @@ const over = async <E>(layer: Layer.Layer<Modules.Services | HostServices, E>): 
 
 export const Governance = {
   /** On the Postgres of `databaseUrl` or GOVERNANCE_DATABASE_URL, which `governance migrate` has prepared. */
-  start: (options: Options = {}): Promise<Governance> => over(Postgres.layer(options as GovernanceOptions)),
+  start: (options: Options = {}): Promise<Governance> => over(Postgres.layer(options)),
   /** In this process's memory: for tests, and for programs that need no proof after a restart. */
-  memory: (options: Options = {}): Promise<Governance> => over(Memory.layer(options as GovernanceOptions)),
+  memory: (options: Options = {}): Promise<Governance> => over(Memory.layer(options)),
   /** On the PostgreSQL that comes along, kept in `dataDir` (default `./.governance`), for development. */
   embedded: (options: Options & { readonly dataDir?: string } = {}): Promise<Governance> =>
-    over(Postgres.layerEmbedded(options as GovernanceOptions)),
+    over(Postgres.layerEmbedded(options)),
   /**
    * Starts at the first use, once for the process: for servers that load their modules again and again, such as Next.js in
    * development. After a start that failed, or after `close()`, the next use starts again.

@@ -1,19 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Brand, DateTime, Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
-import type { GovernanceConfig } from "../../src/schema/GovernanceConfig.ts"
-import type { CallOptions } from "../../src/schema/CallPlan.ts"
-import type { AuditRecord as StoredRecord } from "../../src/schema/AuditRecord.ts"
-import { policyKinds, type PolicyInput, type PolicyKind } from "../../src/schema/Policy.ts"
-import type { Usage as ServiceUsage } from "../../src/schema/Call.ts"
-import type { RetentionRefused } from "../../src/schema/RetentionError.ts"
 import * as Governance from "../../src/index.ts"
-import type { hidden } from "../../src/promise/Methods.ts"
-import type { Modules } from "../../src/promise/Modules.ts"
-import type * as Facade from "../../src/promise/Governance.ts"
-import * as Errors from "../../src/promise/Errors.ts"
-import type { Json } from "../../src/promise/Json.ts"
 import type { Time } from "../../src/promise/Call.ts"
+import * as Errors from "../../src/promise/Errors.ts"
+import type * as Facade from "../../src/promise/Governance.ts"
 import { Governance as Started } from "../../src/promise/Governance.ts"
+import type { Json } from "../../src/promise/Json.ts"
+import { hidden } from "../../src/promise/Methods.ts"
+import type { Modules } from "../../src/promise/Modules.ts"
+import type { AuditRecord as StoredRecord } from "../../src/schema/AuditRecord.ts"
+import type { Usage as ServiceUsage } from "../../src/schema/Call.ts"
+import type { CallOptions } from "../../src/schema/CallPlan.ts"
+import type { GovernanceConfig } from "../../src/schema/GovernanceConfig.ts"
+import type { PolicyInput, PolicyKind } from "../../src/schema/Policy.ts"
+import type { RetentionRefused } from "../../src/schema/RetentionError.ts"
 
 /** The services behind the modules. A module that has no service here, or a service without a module, does not compile. */
 interface Services {
@@ -91,7 +91,9 @@ type Fields<T> = { readonly [K in keyof T]: Plain<T[K]> }
 
 type Inputs<A extends ReadonlyArray<unknown>> = { [I in keyof A]: Input<A[I]> }
 /** A duration is written as text or milliseconds. */
-type Input<T> = [Extract<T, Duration.Duration>] extends [never] ? Plain<T> : Time | (undefined extends T ? undefined : never)
+type Input<T> = [Extract<T, Duration.Duration>] extends [never]
+  ? Plain<T>
+  : Time | (undefined extends T ? undefined : never)
 
 type Promised<M> =
   M extends Effect.Effect<infer A, unknown, unknown>
@@ -145,3 +147,61 @@ none<Differences<"legalHolds">>(true)
 none<Differences<"retention">>(true)
 none<Differences<"checkpoints">>(true)
 none<Differences<"agentKeys">>(true)
+
+// What is written by hand beside the modules.
+type Keys<T> = T extends unknown ? keyof T : never
+const same = <A, B>(_: Equal<A, B>) => {}
+same<keyof Facade.Options, keyof Governance.Settings.GovernanceOptions>(true)
+same<keyof Facade.Configuration, keyof GovernanceConfig>(true)
+same<Keys<Facade.Call>, Keys<CallOptions>>(true)
+same<keyof Facade.Usage, keyof ServiceUsage>(true)
+same<Facade.PolicyKind, PolicyKind>(true)
+none<{ [K in PolicyKind]: Facade.PolicyOf[K] extends PolicyInput<K> ? never : K }[PolicyKind]>(true)
+none<{ [K in PolicyKind]: keyof PolicyInput<K> extends keyof Facade.PolicyOf[K] ? never : K }[PolicyKind]>(true)
+same<Keys<Facade.Spending>, Keys<Governance.Governor.Spending>>(true)
+// What the governor's ticket has beside these is for wrappers: a halt arrives as the signal's reason.
+same<keyof Facade.Ticket, Exclude<keyof Governance.Governor.Ticket, "halted" | "watchHalt"> | "signal">(true)
+same<keyof Facade.AuditRecord, keyof StoredRecord>(true)
+
+describe("the surface of the Promise facade", () => {
+  it("is that of the services, method by method, and nothing of the library's own (SYN-01)", async () => {
+    await using governance = await Started.memory({ warnOnNoWrappers: false })
+    const rest = ["governed", "governedStream", "requireApproval", "config", "closed", "close", "run"]
+    assert.sameMembers(Object.keys(governance), [...names, ...rest])
+    for (const [name, left] of Object.entries(hidden)) {
+      const module = Reflect.get(governance, name)
+      for (const method of left) assert.notProperty(module, method)
+    }
+    for (const name of names) {
+      for (const [method, value] of Object.entries(Reflect.get(governance, name))) {
+        assert.isFunction(value, `${name}.${method}`)
+      }
+    }
+  })
+
+  it("exports every error class that can be rejected with (ENT-15)", () => {
+    const isError = (value: unknown) => typeof value === "function" && value.prototype instanceof Error
+    const classes = (from: object) => Object.entries(from).flatMap(([name, value]) => (isError(value) ? [name] : []))
+    assert.sameMembers(classes(Errors), classes(Governance))
+  })
+})
+
+const names: ReadonlySet<string> = new Set<keyof Modules>([
+  "audit",
+  "scope",
+  "cost",
+  "gates",
+  "loop",
+  "presence",
+  "contracts",
+  "policies",
+  "pricing",
+  "prompts",
+  "compliance",
+  "bundles",
+  "erasure",
+  "legalHolds",
+  "retention",
+  "checkpoints",
+  "agentKeys"
+])

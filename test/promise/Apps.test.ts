@@ -1,0 +1,148 @@
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { install, start, stop } from "./Package.ts"
+
+let project = ""
+let remove = () => {}
+
+const post = async (url: string, body: unknown, signal?: AbortSignal) => {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    ...(signal === undefined ? {} : { signal })
+  })
+  return { status: response.status, body: await response.json() }
+}
+
+const until = async <A>(look: () => Promise<A | undefined>): Promise<A> => {
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+describe("the compiled package in plain JavaScript", { timeout: 60_000 }, () => {
+  beforeAll(() => {
+    ;({ project, remove } = install())
+  }, 120_000)
+  afterAll(() => remove())
+
+  it("works in a script that forgets to close: it ends by itself (SYN-01)", async () => {
+    const script = start(project, join(project, "examples/plain-script.mjs"))
+    assert.strictEqual(await script.ended, 0)
+    assert.deepStrictEqual(script.lines, [
+      "refunded 80",
+      "Agent clerk needs $30.00; its daily budget has $20.00 of $100.00 left",
+      'true Add "delete_everything" to the scope policy of clerk, or do not offer it to the agent (Scope filterTools).',
+      "true"
+    ])
+  })
+
+  it("works in Express: a refusal is a status, a person decides in another request, a halt stops a running one (SYN-02, GAT-03, BEY-05)", async () => {
+    const app = start(project, join(project, "examples/express/server.mjs"))
+    const [url] = await app.line(/http:\/\/.*/)
+    try {
+      assert.deepStrictEqual(await post(`${url}/refunds`, { order: "A1", usd: 20 }), {
+        status: 200,
+        body: { order: "A1", refunded: 20 }
+      })
+      const refused = await post(`${url}/refunds`, { order: "A2", usd: 600 })
+      assert.strictEqual(refused.status, 402)
+      assert.strictEqual(refused.body.error, "BudgetExceeded")
+      assert.isString(refused.body.hint)
+
+      const waiting = post(`${url}/refunds`, { order: "A3", usd: 150 })
+      const card = await until(async () => {
+        const cards = await (await fetch(`${url}/approvals`)).json()
+        return cards.length > 0 ? cards[0] : undefined
+      })
+      assert.deepStrictEqual(card.input, { order: "A3", usd: 150 })
+      const own = await post(`${url}/approvals`, { token: card.token, by: "olga@example.org", decision: "grant" })
+      assert.strictEqual(own.body.error, "ApprovalTokenError")
+      const granted = await post(`${url}/approvals`, { token: card.token, by: "rita@example.org", decision: "grant" })
+      assert.strictEqual(granted.body.state, "granted")
+      assert.deepStrictEqual((await waiting).body, { order: "A3", refunded: 150 })
+      assert.deepStrictEqual(await (await fetch(`${url}/spent`)).json(), { dollars: 170 })
+
+      // A client that goes away while a person is asked.
+      const left = new AbortController()
+      const gone = post(`${url}/refunds`, { order: "A4", usd: 120 }, left.signal).catch((error) => error.name)
+      await until(async () => ((await (await fetch(`${url}/approvals`)).json()).length > 0 ? true : undefined))
+      left.abort()
+      assert.strictEqual(await gone, "AbortError")
+
+      const running = Array.from({ length: 5 }, (_, n) => post(`${url}/refunds`, { order: `B${n}`, usd: 1 }))
+      await new Promise((resolve) => setTimeout(resolve, 25))
+      const halt = await post(`${url}/halt`, { by: "olga@example.org", reason: "wrong account" })
+      assert.strictEqual(halt.body.haltedBy, "olga@example.org")
+      for (const { body, status } of await Promise.all(running)) {
+        assert.deepStrictEqual([status, body.error], [409, "AgentHaltedError"])
+      }
+      assert.strictEqual(await stop(app, "SIGTERM"), 0)
+      assert.include(app.lines, "closed")
+    } finally {
+      await stop(app)
+    }
+  })
+
+  it("works in a Next.js route handler that is loaded again, with one runtime (SYN-02)", async () => {
+    const route = pathToFileURL(join(project, "examples/next/app/api/refund/route.js")).href
+    const first = await import(/* @vite-ignore */ route)
+    // What a hot reload does: the module anew, in the same process.
+    const second = await import(/* @vite-ignore */ `${route}?again`)
+    assert.notStrictEqual(first, second)
+    let turn = 0
+    const server = createServer(async (request, response) => {
+      const chunks: Array<Uint8Array> = []
+      for await (const chunk of request) chunks.push(chunk)
+      const { POST } = turn++ % 2 === 0 ? first : second
+      const answer: Response = await POST(
+        new Request(`http://127.0.0.1${request.url}`, { method: "POST", body: Buffer.concat(chunks) })
+      )
+      response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text())
+    }).listen(0, "127.0.0.1")
+    await new Promise((resolve) => server.once("listening", resolve))
+    try {
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/refund`
+      const answers = [80, 15, 5, 1].map((usd) => () => post(url, { order: "A1", usd }))
+      const statuses: Array<number> = []
+      for (const ask of answers) statuses.push((await ask()).status)
+      assert.deepStrictEqual(statuses, [200, 200, 200, 402])
+    } finally {
+      server.close()
+      const { governance } = await import(
+        /* @vite-ignore */ pathToFileURL(join(project, "examples/next/lib/governance.js")).href
+      )
+      await (await governance()).close()
+    }
+  })
+
+  it("has no effect when it is imported (SYN-02)", async () => {
+    const script = start(
+      project,
+      `import "effect-governance/promise"
+       console.log(process.listenerCount("beforeExit"), process.getActiveResourcesInfo().filter((name) => /Timeout|TCP/.test(name)).length)\n`
+    )
+    assert.strictEqual(await script.ended, 0)
+    assert.deepStrictEqual(script.lines, ["0 0"])
+  })
+
+  it("keeps a script alive while it waits for an answer, and only then (SYN-01)", async () => {
+    const script = start(
+      project,
+      `import { Governance } from "effect-governance/promise"
+       const governance = await Governance.memory({ warnOnNoWrappers: false })
+       const asked = await governance.gates.request("refund", "clerk", { usd: 1 })
+       try { await governance.gates.waitFor(asked.requestId, { timeout: "300 millis" }) } catch (error) { console.log(error._tag) }
+       try { for await (const _ of governance.audit.tail({ signal: AbortSignal.timeout(200) })) {} } catch (error) { console.log(error.name) }
+       console.log("end")\n`
+    )
+    assert.strictEqual(await script.ended, 0)
+    assert.deepStrictEqual(script.lines, ["ApprovalTimeout", "TimeoutError", "end"])
+  })
+})
