@@ -11,23 +11,39 @@ import { Running } from "./Running.ts"
 
 export { sealed } from "../schema/Marked.ts"
 export type * from "./AgentKeys.ts"
-export type { AuditQuery, AuditRecord, ReportOptions, TrackOptions } from "./Audit.ts"
+export type { Audit, AuditQuery, AuditRecord, ReportOptions, TrackOptions } from "./Audit.ts"
 export type * from "./Call.ts"
 export type * from "./Checkpoints.ts"
-export type { BundleRequest, ExportedBundle, ReportRequest } from "./Compliance.ts"
-export type { CheckedCall, Condition, Contract, ContractCall } from "./Contracts.ts"
+export type { BundleRequest, Bundles, Compliance, ExportedBundle, ReportRequest } from "./Compliance.ts"
+export type { CheckedCall, Condition, Contract, ContractCall, Contracts } from "./Contracts.ts"
 export type * from "./Cost.ts"
+export { formatUsd } from "./Dollars.ts"
 export * from "./Errors.ts"
-export type { ApprovalRequest, Gate, GateAct, GateResolution, ListedGate } from "./Gates.ts"
+export type { ApprovalRequest, Gate, GateAct, GateResolution, Gates, ListedGate } from "./Gates.ts"
 export type { Governing } from "./Governed.ts"
 export { httpStatusOf } from "./HttpStatus.ts"
+export type { Json } from "./Json.ts"
+export type {
+  Erasure,
+  HoldOrder,
+  LegalHolds,
+  PruneReport,
+  PruneWish,
+  Retention,
+  RetentionPlan,
+  RetentionWish,
+  RowRange,
+  SealedRange
+} from "./Keeping.ts"
+export type * from "./Loop.ts"
 export type { Modules } from "./Modules.ts"
 export type { Configuration, Options } from "./Options.ts"
-export type { GatePolicy, PolicyInForce, PolicyKind, PolicyOf } from "./Policies.ts"
+export type { GatePolicy, Policies, PolicyInForce, PolicyKind, PolicyOf } from "./Policies.ts"
 export type * from "./Presence.ts"
+export type { Charge, Hold, Pricing, PricingQuestion } from "./Pricing.ts"
 export type * from "./Prompts.ts"
 export type { Waiting } from "./Running.ts"
-export type { ScopePolicy } from "./Scope.ts"
+export type { Scope, ScopePolicy } from "./Scope.ts"
 
 /**
  * Governance for programs that know promises and not Effect (SYN-01, DEC-14). Every method returns a promise; what is refused

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks"
 import { Effect, Result, Stream } from "effect"
+import { outside } from "../integrations/CurrentCall.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import { parseUsd } from "../schema/Money.ts"
 import type { Gates } from "../services/Gates.ts"
@@ -34,7 +35,7 @@ export interface Governing {
 export const make = (running: Running<Governor.Governor | Gates>): Governing => ({
   governed: (call, use, waiting) => {
     const work = idle()
-    const inside = AsyncLocalStorage.snapshot()
+    const inside = whereCalled()
     return running.promise(
       Governor.Governor.use((governor) =>
         governor.run(call, (ticket) =>
@@ -46,7 +47,7 @@ export const make = (running: Running<Governor.Governor | Gates>): Governing => 
     )
   },
   governedStream: (call, use, waiting) => {
-    const inside = AsyncLocalStorage.snapshot()
+    const inside = whereCalled()
     return running.iterable(
       Stream.unwrap(
         Effect.gen(function* () {
@@ -75,7 +76,7 @@ export const make = (running: Running<Governor.Governor | Gates>): Governing => 
   },
   requireApproval: (call, use) => {
     const approved = (work: OpenWork, waiting: Waiting | undefined) => {
-      const inside = AsyncLocalStorage.snapshot()
+      const inside = whereCalled()
       return requireApproval(call)((input, ticket) =>
         calling(running, work, ticket, (signal) => inside(use, input, shown(ticket, signal)), waiting)
       )
@@ -86,6 +87,9 @@ export const make = (running: Running<Governor.Governor | Gates>): Governing => 
     }
   }
 })
+
+/** Async local storage of the host's is there inside its function; a wrapped client in it makes calls of its own. */
+const whereCalled = () => outside(() => AsyncLocalStorage.snapshot())
 
 const idle = (): OpenWork => ({ idle: true, interrupt: () => {} })
 
