@@ -1,9 +1,11 @@
+import { spawnSync } from "node:child_process"
+import { readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { install, start, stop } from "./Package.ts"
+import { install, root, start, stop } from "./Package.ts"
 
 let project = ""
 let remove = () => {}
@@ -120,6 +122,40 @@ describe("the compiled package in plain JavaScript", { timeout: 60_000 }, () => 
       )
       await (await governance()).close()
     }
+  })
+
+  it("has types that a strict program without Effect compiles with: the guide's own (SYN-02)", () => {
+    const blocks = [...readFileSync(join(root, "docs/promise.md"), "utf8").matchAll(/```ts\n([\s\S]*?)```/g)]
+    assert.isAbove(blocks.length, 4)
+    blocks.forEach(([, text = ""], n) => {
+      writeFileSync(join(project, `guide${n}.ts`), text)
+    })
+    // What must not compile: a method that is not there, a time that is none, money of the wrong kind.
+    writeFileSync(
+      join(project, "wrong.ts"),
+      `import { Governance } from "effect-governance/promise"
+       const governance = await Governance.memory()
+       // @ts-expect-error
+       governance.cost.hold({})
+       // @ts-expect-error
+       await Governance.memory({ haltCacheTtl: "soon" })
+       // @ts-expect-error
+       const spent: number = (await governance.cost.snapshot("a", null)).state.dailyUsd
+       const text: string = await governance.governed({ agentId: "a", tool: "t" }, async () => "typed")
+       export { spent, text }\n`
+    )
+    writeFileSync(
+      join(project, "tsconfig.json"),
+      JSON.stringify({
+        compilerOptions: {
+          ...{ target: "es2024", lib: ["es2024", "esnext.disposable", "dom"], module: "nodenext", types: ["node"] },
+          ...{ strict: true, noEmit: true, skipLibCheck: false, exactOptionalPropertyTypes: true }
+        },
+        include: ["*.ts"]
+      })
+    )
+    const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", project], { encoding: "utf8" })
+    assert.strictEqual(status, 0, stdout)
   })
 
   it("has no effect when it is imported (SYN-02)", async () => {

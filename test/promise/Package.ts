@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 
-const root = join(import.meta.dirname, "../..")
+export const root = join(import.meta.dirname, "../..")
 
 /** The compiled package in the `node_modules` of a project of its own, with the examples beside it: as its users have it. */
 export const install = () => {
