@@ -4,6 +4,7 @@ import * as Memory from "../layers/Memory.ts"
 import * as Postgres from "../layers/Postgres.ts"
 import { Settings } from "../services/Settings.ts"
 import * as Governed from "./Governed.ts"
+import type { Logging } from "./Log.ts"
 import * as Modules from "./Modules.ts"
 import type { Configuration, Options } from "./Options.ts"
 import { outward } from "./Outward.ts"
@@ -35,6 +36,7 @@ export type {
   RowRange,
   SealedRange
 } from "./Keeping.ts"
+export type { LogEntry, Logging } from "./Log.ts"
 export type * from "./Loop.ts"
 export type { Modules } from "./Modules.ts"
 export type { Configuration, Options } from "./Options.ts"
@@ -57,8 +59,8 @@ export interface Governance extends Modules.Modules, Governed.Governing, Host, A
   close(): Promise<void>
 }
 
-const over = async <E>(layer: Layer.Layer<Modules.Services | HostServices, E>): Promise<Governance> => {
-  const running = await Running.start(layer)
+const over = async <E>(layer: Layer.Layer<Modules.Services | HostServices, E>, log: Logging): Promise<Governance> => {
+  const running = await Running.start(layer, log)
   const settings = Context.get(running.context, Settings)
   const governance = {
     ...Governed.make(running),
@@ -76,12 +78,12 @@ const over = async <E>(layer: Layer.Layer<Modules.Services | HostServices, E>): 
 
 export const Governance = {
   /** On the Postgres of `databaseUrl` or GOVERNANCE_DATABASE_URL, which `governance migrate` has prepared. */
-  start: (options: Options = {}): Promise<Governance> => over(Postgres.layer(options)),
+  start: (options: Options & Logging = {}): Promise<Governance> => over(Postgres.layer(options), options),
   /** In this process's memory: for tests, and for programs that need no proof after a restart. */
-  memory: (options: Options = {}): Promise<Governance> => over(Memory.layer(options)),
+  memory: (options: Options & Logging = {}): Promise<Governance> => over(Memory.layer(options), options),
   /** On the PostgreSQL that comes along, kept in `dataDir` (default `./.governance`), for development. */
-  embedded: (options: Options & { readonly dataDir?: string } = {}): Promise<Governance> =>
-    over(Postgres.layerEmbedded(options)),
+  embedded: (options: Options & Logging & { readonly dataDir?: string } = {}): Promise<Governance> =>
+    over(Postgres.layerEmbedded(options), options),
   /**
    * Starts at the first use, once for the process: for servers that load their modules again and again, such as Next.js in
    * development. After a start that failed, or after `close()`, the next use starts again.

@@ -3,6 +3,7 @@ import { KeepsProcessAlive } from "../layers/postgres/IdleSocket.ts"
 import { GovernanceClosed } from "../schema/GovernanceClosed.ts"
 import * as IdleClock from "./IdleClock.ts"
 import { KeepAlive } from "./KeepAlive.ts"
+import * as Log from "./Log.ts"
 
 /** How a caller stops waiting. */
 export interface Waiting {
@@ -30,13 +31,14 @@ export class Running<R> {
     this.#runtime = runtime
     this.#alive = alive
     this.context = context
-    process.once("beforeExit", this.#beforeExit)
+    open.add(this)
+    if (open.size === 1) process.on("beforeExit", closeAll)
   }
 
   /** Rejects with the very error of a layer that could not be built, and leaves nothing behind then. */
-  static async start<R, E>(layer: Layer.Layer<R, E>): Promise<Running<R>> {
+  static async start<R, E>(layer: Layer.Layer<R, E>, logging: Log.Logging): Promise<Running<R>> {
     const alive = new KeepAlive()
-    const idle = Layer.mergeAll(IdleClock.layer, Layer.succeed(KeepsProcessAlive, false))
+    const idle = Layer.mergeAll(IdleClock.layer, Layer.succeed(KeepsProcessAlive, false), Log.layer(logging))
     const runtime = ManagedRuntime.make(Layer.provideMerge(layer, idle))
     alive.hold()
     try {
@@ -147,11 +149,9 @@ export class Running<R> {
     }
   }
 
-  /** A script has nothing left to do and forgot to close: what waits to be written is written. */
-  readonly #beforeExit = () => void this.close()
-
   async #shut(): Promise<void> {
-    process.off("beforeExit", this.#beforeExit)
+    open.delete(this)
+    if (open.size === 0) process.off("beforeExit", closeAll)
     this.#alive.hold()
     Deferred.doneUnsafe(this.#ending, Exit.void)
     // A call that waits for a person finds its request again; a call that is being admitted gets its answer.
@@ -177,6 +177,12 @@ export class Running<R> {
     })
   }
 }
+
+/** A script has nothing left to do and forgot to close: what waits to be written is written. */
+const closeAll = () => {
+  for (const running of open) void running.close()
+}
+const open = new Set<{ readonly close: () => Promise<void> }>()
 
 const closeMs = 5000
 const admissionMs = 1000

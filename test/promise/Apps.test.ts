@@ -4,8 +4,13 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { install, root, start, stop } from "./Package.ts"
+import { afterAll, assert, beforeAll, describe, it, layer } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { Governance } from "../../src/promise/Governance.ts"
+import { freshDatabase, TestDatabase } from "../support/database.ts"
+import { install, type Program, root, start, stop } from "./Package.ts"
+
+const auditSecret = "Zx8!pQ2#vL9$wR4%tY7&uB1*nM5(kJ3)"
 
 let project = ""
 let remove = () => {}
@@ -18,6 +23,15 @@ const post = async (url: string, body: unknown, signal?: AbortSignal) => {
     ...(signal === undefined ? {} : { signal })
   })
   return { status: response.status, body: await response.json() }
+}
+
+/** Without the warning about checkpoints, which is due. */
+const said = ({ lines }: Program) => lines.filter((line) => !line.includes("GOVERNANCE_CHECKPOINT_KEY"))
+const kinds = async (governance: Governance, sessionId: string) => {
+  const rows = await governance.audit.getEvents({ sessionId, limit: 10_000 })
+  const counts: Record<string, number> = {}
+  for (const { kind } of rows) counts[kind] = (counts[kind] ?? 0) + 1
+  return counts
 }
 
 const until = async <A>(look: () => Promise<A | undefined>): Promise<A> => {
@@ -180,5 +194,67 @@ describe("the compiled package in plain JavaScript", { timeout: 60_000 }, () => 
     )
     assert.strictEqual(await script.ended, 0)
     assert.deepStrictEqual(script.lines, ["ApprovalTimeout", "TimeoutError", "end"])
+  })
+
+  const program = (rest: string) => `import { Governance } from "effect-governance/promise"
+    const governance = await Governance.start({ warnOnNoWrappers: false })
+    await governance.scope.register({ agentId: "clerk", allowedTools: ["refund"] })
+    const call = { agentId: "clerk", sessionId: process.env.SESSION, tool: "refund" }
+    ${rest}\n`
+
+  layer(freshDatabase)((it) => {
+    const run = (session: string, text: string) =>
+      Effect.map(TestDatabase, ({ appUrl }) => {
+        const databaseUrl = Redacted.value(appUrl)
+        const env = { GOVERNANCE_DATABASE_URL: databaseUrl, GOVERNANCE_AUDIT_SECRET: auditSecret, SESSION: session }
+        return { databaseUrl, script: start(project, program(text), env) }
+      })
+
+    it.effect("lets a script end that forgets to close, and writes what was on its way (SYN-01, ENT-12)", () =>
+      Effect.gen(function* () {
+        const began = Date.now()
+        const { databaseUrl, script } = yield* run(
+          "forgets",
+          `await Promise.all(Array.from({ length: 50 }, () => governance.governed(call, () => "ok")))
+           governance.audit.note({ kind: "last.words", agentId: "clerk", sessionId: process.env.SESSION })
+           console.log("end of the script")`
+        )
+        yield* Effect.promise(async () => {
+          assert.strictEqual(await script.ended, 0, script.lines.join("\n"))
+          assert.deepStrictEqual(said(script), ["end of the script"])
+          assert.isBelow(Date.now() - began, 15_000)
+          await using governance = await Governance.start({ databaseUrl, auditSecret, log: () => {} })
+          assert.deepStrictEqual(await kinds(governance, "forgets"), {
+            "tool.call": 50,
+            "tool.result": 50,
+            "last.words": 1
+          })
+        })
+      })
+    )
+
+    it.effect("finishes what runs when SIGTERM closes it (ENT-12)", () =>
+      Effect.gen(function* () {
+        const { databaseUrl, script } = yield* run(
+          "term",
+          `process.once("SIGTERM", () => governance.close())
+           let done = 0
+           const calls = Array.from({ length: 20 }, () => governance.governed(call, async () => {
+             await new Promise((resolve) => setTimeout(resolve, 300)); done++
+           }))
+           setTimeout(() => console.log("running"), 50)
+           await Promise.all(calls)
+           console.log("done " + done)`
+        )
+        yield* Effect.promise(async () => {
+          await script.line(/running/)
+          script.process.kill("SIGTERM")
+          assert.strictEqual(await script.ended, 0, script.lines.join("\n"))
+          assert.deepStrictEqual(said(script), ["running", "done 20"])
+          await using governance = await Governance.start({ databaseUrl, auditSecret, log: () => {} })
+          assert.deepStrictEqual(await kinds(governance, "term"), { "tool.call": 20, "tool.result": 20 })
+        })
+      })
+    )
   })
 })

@@ -10,6 +10,7 @@ import {
   Governance,
   GovernanceClosed,
   InvalidInput,
+  type LogEntry,
   LoopDetected,
   ModuleDisabledError,
   PolicyNotRegistered,
@@ -26,7 +27,7 @@ const rejected = async (promise: PromiseLike<unknown>): Promise<unknown> => {
 }
 
 const clerk = async (options?: Parameters<typeof Governance.memory>[0]) => {
-  const governance = await Governance.memory({ warnOnNoWrappers: false, ...options })
+  const governance = await Governance.memory({ warnOnNoWrappers: false, log: () => {}, ...options })
   if (options?.enableScope !== false) {
     await governance.scope.register({ agentId: "clerk", allowedTools: ["refund", "read"] })
   }
@@ -369,6 +370,29 @@ describe("the Promise facade", () => {
     assert.instanceOf(error, GovernanceClosed)
     assert.strictEqual(error.problem, "running")
     assert.instanceOf(reason, GovernanceClosed)
+  })
+
+  it("says what operators should know through `log`, else on stderr, and survives a log that throws (INV-1)", async () => {
+    const said: Array<LogEntry> = []
+    await using quiet = await Governance.memory({ enableLoop: false, log: (entry) => void said.push(entry) })
+    assert.isTrue(quiet.closed === false && said.length > 0)
+    const off = said.find(({ message }) => message === "loop.disabled")
+    assert.strictEqual(off?.level, "warn")
+    assert.property(off?.facts, "effect")
+    assert.instanceOf(off?.at, Date)
+    const broken = () => {
+      throw new Error("the log is broken")
+    }
+    await using governance = await clerk({ enableLoop: false, log: broken })
+    assert.strictEqual(await governance.governed(call, () => "ran"), "ran")
+  })
+
+  it("may be started many times in one process, with one listener for its end (SYN-01)", async () => {
+    const before = process.listenerCount("beforeExit")
+    const many = await Promise.all(Array.from({ length: 12 }, () => clerk({ log: () => {} })))
+    assert.strictEqual(process.listenerCount("beforeExit"), before + 1)
+    await Promise.all(many.map((one) => one.close()))
+    assert.strictEqual(process.listenerCount("beforeExit"), before)
   })
 
   it("starts once for the process, again after a failure or a close (SYN-02)", async () => {

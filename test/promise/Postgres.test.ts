@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import { afterAll, assert, beforeAll, describe, layer } from "@effect/vitest"
+import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import {
   AgentHaltedError,
@@ -9,7 +9,6 @@ import {
   StoreError
 } from "../../src/promise/Governance.ts"
 import { freshDatabase, TestDatabase } from "../support/database.ts"
-import { install, type Program, start } from "./Package.ts"
 
 const auditSecret = "Zx8!pQ2#vL9$wR4%tY7&uB1*nM5(kJ3)"
 const call = { agentId: "clerk", sessionId: "s1", tool: "refund" }
@@ -23,8 +22,6 @@ const open = async (databaseUrl: string, agentId = "clerk") => {
   await governance.scope.register({ agentId, allowedTools: ["refund"] })
   return governance
 }
-/** Without the warning about checkpoints, which is due. */
-const said = ({ lines }: Program) => lines.filter((line) => !line.includes("GOVERNANCE_CHECKPOINT_KEY"))
 const kinds = async (governance: Governance, sessionId: string) => {
   const rows = await governance.audit.getEvents({ sessionId, limit: 10_000 })
   const counts: Record<string, number> = {}
@@ -135,76 +132,6 @@ describe("the Promise facade on Postgres", () => {
         assert.instanceOf(error, StoreError)
         assert.strictEqual(error.problem, "unreachable")
         assert.strictEqual((await governance.audit.log({ kind: "k", agentId: "clerk" })).status, "spooled")
-      })
-    )
-  })
-})
-
-describe("the compiled package on Postgres", () => {
-  let project = ""
-  let remove = () => {}
-  beforeAll(() => {
-    ;({ project, remove } = install())
-  }, 120_000)
-  afterAll(() => remove())
-
-  const program = (rest: string) => `import { Governance } from "effect-governance/promise"
-    const governance = await Governance.start({ warnOnNoWrappers: false })
-    await governance.scope.register({ agentId: "clerk", allowedTools: ["refund"] })
-    const call = { agentId: "clerk", sessionId: process.env.SESSION, tool: "refund" }
-    ${rest}\n`
-
-  layer(freshDatabase)((it) => {
-    const run = (session: string, text: string) =>
-      Effect.map(url, (databaseUrl) => {
-        const env = { GOVERNANCE_DATABASE_URL: databaseUrl, GOVERNANCE_AUDIT_SECRET: auditSecret, SESSION: session }
-        return { databaseUrl, script: start(project, program(text), env) }
-      })
-
-    it.effect("lets a script end that forgets to close, and writes what was on its way (SYN-01, ENT-12)", () =>
-      Effect.gen(function* () {
-        const began = Date.now()
-        const { databaseUrl, script } = yield* run(
-          "forgets",
-          `await Promise.all(Array.from({ length: 50 }, () => governance.governed(call, () => "ok")))
-           governance.audit.note({ kind: "last.words", agentId: "clerk", sessionId: process.env.SESSION })
-           console.log("end of the script")`
-        )
-        yield* Effect.promise(async () => {
-          assert.strictEqual(await script.ended, 0, script.lines.join("\n"))
-          assert.deepStrictEqual(said(script), ["end of the script"])
-          assert.isBelow(Date.now() - began, 15_000)
-          await using governance = await open(databaseUrl)
-          assert.deepStrictEqual(await kinds(governance, "forgets"), {
-            "tool.call": 50,
-            "tool.result": 50,
-            "last.words": 1
-          })
-        })
-      })
-    )
-
-    it.effect("finishes what runs when SIGTERM closes it (ENT-12)", () =>
-      Effect.gen(function* () {
-        const { databaseUrl, script } = yield* run(
-          "term",
-          `process.once("SIGTERM", () => governance.close())
-           let done = 0
-           const calls = Array.from({ length: 20 }, () => governance.governed(call, async () => {
-             await new Promise((resolve) => setTimeout(resolve, 300)); done++
-           }))
-           setTimeout(() => console.log("running"), 50)
-           await Promise.all(calls)
-           console.log("done " + done)`
-        )
-        yield* Effect.promise(async () => {
-          await script.line(/running/)
-          script.process.kill("SIGTERM")
-          assert.strictEqual(await script.ended, 0, script.lines.join("\n"))
-          assert.deepStrictEqual(said(script), ["running", "done 20"])
-          await using governance = await open(databaseUrl)
-          assert.deepStrictEqual(await kinds(governance, "term"), { "tool.call": 20, "tool.result": 20 })
-        })
       })
     )
   })
