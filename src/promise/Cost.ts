@@ -30,6 +30,12 @@ export interface BudgetPolicy {
   readonly perAgentTokensDaily?: number
   /** 0 to 86,400 seconds since the session's first call. */
   readonly perSessionSeconds?: number
+  /** Who is told when a cap is nearly used up; with `costWebhooksEnabled`. A URL, or `env://GOVERNANCE_ALERT_<NAME>`. */
+  readonly alertWebhookUrl?: string
+  /** `env://GOVERNANCE_ALERT_<NAME>`: never the secret itself. */
+  readonly alertWebhookSecret?: string
+  /** Per cent of a cap; default 80. */
+  readonly alertThresholdPct?: number
 }
 
 /** What a call would take at most: a model with its tokens, or an amount of dollars. */

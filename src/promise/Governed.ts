@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from "node:async_hooks"
-import { Effect, Result, Stream } from "effect"
+import { Context, Effect, Result, Stream } from "effect"
 import { outside } from "../integrations/CurrentCall.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import { parseUsd } from "../schema/Money.ts"
+import { Coverage } from "../services/Coverage.ts"
 import type { Gates } from "../services/Gates.ts"
 import { requireApproval } from "../services/GovernedTool.ts"
 import * as Governor from "../services/Governor.ts"
@@ -32,14 +33,16 @@ export interface Governing {
   ): (input: unknown, waiting?: Waiting) => Promise<A>
 }
 
-export const make = (running: Running<Governor.Governor | Gates>): Governing => ({
+export const make = (running: Running<Governor.Governor | Gates | Coverage>): Governing => ({
   governed: (call, use, waiting) => {
     const work = idle()
     const inside = whereCalled()
     return running.promise(
       Governor.Governor.use((governor) =>
         governor.run(call, (ticket) =>
-          calling(running, work, ticket, (signal) => inside(use, shown(ticket, signal)), waiting)
+          calling(running, work, ticket, waiting, (signal, isOpen) =>
+            inside(() => covered(running, call, isOpen, () => use(shown(ticket, signal))))
+          )
         )
       ),
       waiting,
@@ -64,11 +67,16 @@ export const make = (running: Running<Governor.Governor | Gates>): Governing => 
                 opened.abort(waiting?.signal?.reason)
               })
           )
+          const isOpen = () => !opened.signal.aborted
+          const enclosed = <B>(run: () => B): B => covered(running, call, isOpen, run)
           const parts = yield* Effect.tryPromise({
-            try: async () => inside(use, shown(ticket, opened.signal)),
+            try: async () => inside(() => enclosed(() => use(shown(ticket, opened.signal)))),
             catch: (error) => error
           })
-          return Stream.fromAsyncIterable(parts, (error) => error).pipe(Stream.interruptWhen(ticket.halted))
+          return Stream.fromAsyncIterable(
+            readBy((next) => inside(() => enclosed(next)), parts),
+            (error) => error
+          ).pipe(Stream.interruptWhen(ticket.halted))
         })
       ),
       waiting
@@ -78,7 +86,7 @@ export const make = (running: Running<Governor.Governor | Gates>): Governing => 
     const approved = (work: OpenWork, waiting: Waiting | undefined) => {
       const inside = whereCalled()
       return requireApproval(call)((input, ticket) =>
-        calling(running, work, ticket, (signal) => inside(use, input, shown(ticket, signal)), waiting)
+        calling(running, work, ticket, waiting, (signal) => inside(use, input, shown(ticket, signal)))
       )
     }
     return (input, waiting) => {
@@ -91,6 +99,21 @@ export const make = (running: Running<Governor.Governor | Gates>): Governing => 
 /** Async local storage of the host's is there inside its function; a wrapped client in it makes calls of its own. */
 const whereCalled = () => outside(() => AsyncLocalStorage.snapshot())
 
+/** An async generator runs where its `next` is called. */
+const readBy = <A>(inside: <B>(run: () => B) => B, parts: AsyncIterable<A>): AsyncIterable<A> => ({
+  [Symbol.asyncIterator]: () => {
+    const source = parts[Symbol.asyncIterator]()
+    return {
+      next: () => inside(() => source.next()),
+      return: async () => (await inside(async () => source.return?.())) ?? { done: true, value: undefined }
+    }
+  }
+})
+
+/** What the function of a model call sends while the call is open is governed (BEY-13). */
+const covered = <A>(running: Running<Coverage>, call: Call, isOpen: () => boolean, run: () => A): A =>
+  "model" in call ? Context.get(running.context, Coverage).enclose(isOpen, run) : run()
+
 const idle = (): OpenWork => ({ idle: true, interrupt: () => {} })
 
 /** A promise as an effect that stops waiting for it when it is interrupted: what the promise does then is its own affair. */
@@ -98,25 +121,28 @@ const calling = <A>(
   running: Running<never>,
   work: OpenWork,
   ticket: Governor.Ticket,
-  use: (signal: AbortSignal) => A | PromiseLike<A>,
-  waiting: Waiting | undefined
+  waiting: Waiting | undefined,
+  use: (signal: AbortSignal, isOpen: () => boolean) => A | PromiseLike<A>
 ): Effect.Effect<A, unknown> =>
   Effect.callback<A, unknown>((resume) => {
     work.idle = false
     const controller = new AbortController()
+    let isOpen = true
     // Registered before the governor's own, so that the signal has the halt for its reason.
     const stop = ticket.watchHalt((halt) => controller.abort(halt))
     const settled = (effect: Effect.Effect<A, unknown>) => {
+      isOpen = false
       stop()
       resume(effect)
     }
     // Whatever it throws is a rejection, as in an async function.
-    const promise = (async () => use(controller.signal))()
+    const promise = (async () => use(controller.signal, () => isOpen))()
     promise.then(
       (value) => settled(Effect.succeed(value)),
       (error) => settled(Effect.fail(error))
     )
     return Effect.sync(() => {
+      isOpen = false
       stop()
       controller.abort(waiting?.signal?.aborted === true ? waiting.signal.reason : running.reason(work))
     })

@@ -9,7 +9,8 @@ export const hidden = {
   cost: ["hold"],
   gates: ["approvedFor"],
   compliance: ["examine"],
-  agentKeys: ["enrol"]
+  agentKeys: ["enrol"],
+  coverage: ["enclose", "governed"]
 } as const
 
 /**

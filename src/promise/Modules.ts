@@ -9,6 +9,7 @@ import { Checkpoints as CheckpointsService } from "../services/Checkpoints.ts"
 import { Compliance as ComplianceService } from "../services/Compliance.ts"
 import { Contracts as ContractsService } from "../services/Contracts.ts"
 import { Cost as CostService } from "../services/Cost.ts"
+import { Coverage as CoverageService } from "../services/Coverage.ts"
 import { Erasure as ErasureService } from "../services/Erasure.ts"
 import { Gates as GatesService } from "../services/Gates.ts"
 import { LegalHolds as LegalHoldsService } from "../services/LegalHolds.ts"
@@ -18,12 +19,14 @@ import { Presence as PresenceService } from "../services/Presence.ts"
 import { Pricing as PricingService } from "../services/Pricing.ts"
 import { Prompts as PromptsService } from "../services/Prompts.ts"
 import { Retention as RetentionService } from "../services/Retention.ts"
+import { Routing as RoutingService } from "../services/Routing.ts"
 import type { AgentKeys } from "./AgentKeys.ts"
 import * as Audit from "./Audit.ts"
 import type { Checkpoints } from "./Checkpoints.ts"
 import * as Compliance from "./Compliance.ts"
 import * as Contracts from "./Contracts.ts"
 import type { Cost } from "./Cost.ts"
+import * as Coverage from "./Coverage.ts"
 import * as Gates from "./Gates.ts"
 import * as Keeping from "./Keeping.ts"
 import type { Loop } from "./Loop.ts"
@@ -32,6 +35,7 @@ import * as Policies from "./Policies.ts"
 import type { Presence } from "./Presence.ts"
 import * as Pricing from "./Pricing.ts"
 import type { Prompts } from "./Prompts.ts"
+import type { Routing } from "./Routing.ts"
 import type { Running } from "./Running.ts"
 import * as Scope from "./Scope.ts"
 
@@ -54,6 +58,8 @@ export interface Modules {
   readonly retention: Keeping.Retention
   readonly checkpoints: Checkpoints
   readonly agentKeys: AgentKeys
+  readonly routing: Routing
+  readonly coverage: Coverage.Coverage
 }
 
 /** The services behind them. */
@@ -66,6 +72,7 @@ export type Services =
   | ComplianceService
   | ContractsService
   | CostService
+  | CoverageService
   | ErasureService
   | GatesService
   | LegalHoldsService
@@ -75,6 +82,7 @@ export type Services =
   | PricingService
   | PromptsService
   | RetentionService
+  | RoutingService
 
 /** Defines every module on `target`. One that is switched off throws, naming its flag, as soon as it is touched (ENT-05). */
 export const define = (target: object, running: Running<Services>, config: GovernanceConfig): void => {
@@ -118,4 +126,7 @@ export const define = (target: object, running: Running<Services>, config: Gover
   const checkpoints = Context.get(context, CheckpointsService)
   add("checkpoints", checkpoints, { examine: () => running.promise(checkpoints.examine()) })
   add("agentKeys", at(AgentKeysService))
+  add("routing", at(RoutingService), {}, unless(config.enableRouting, "routing"))
+  const coverage = Context.get(context, CoverageService)
+  add("coverage", coverage, Coverage.special(coverage), unless(config.enableCoverage, "coverage"))
 }

@@ -61,6 +61,8 @@ export interface Enforcement {
   readonly warnOnNoWrappers?: boolean | undefined
   /** What approvals are good for; null: the database's own id. */
   readonly deployment?: string | null | undefined
+  /** Whether this process sends the alerts that budget policies ask for. Default false. */
+  readonly costWebhooksEnabled?: boolean | undefined
 }
 
 export interface Recording {
@@ -75,6 +77,8 @@ export interface Recording {
   readonly checkpointFile?: string | null | undefined
   readonly checkpointPlace?: string | null | undefined
   readonly stateDir?: string | null | undefined
+  /** Hosts that count as language models besides the known ones: `host`, `host:port`, `*.host`. */
+  readonly coverageHosts?: ReadonlyArray<string> | undefined
 }
 
 export interface Network {

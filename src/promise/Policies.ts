@@ -2,6 +2,7 @@ import type * as Service from "../services/Policies.ts"
 import type { BudgetPolicy } from "./Cost.ts"
 import type { Json } from "./Json.ts"
 import type { LoopPolicy } from "./Loop.ts"
+import type { RoutingPolicy } from "./Routing.ts"
 import type { Running } from "./Running.ts"
 import type { ScopePolicy } from "./Scope.ts"
 
@@ -26,6 +27,7 @@ export interface PolicyOf {
   readonly gate: GatePolicy
   /** `required`: a call is refused unless its attempt is in the database. */
   readonly audit: { readonly mode: "required" | "bestEffort" }
+  readonly routing: RoutingPolicy
 }
 export type PolicyKind = keyof PolicyOf
 

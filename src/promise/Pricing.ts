@@ -11,6 +11,8 @@ export interface Pricing {
   worstCase(call: PricingQuestion): Promise<Hold>
   /** Whether a call of the model can be priced. */
   knows(model: string, provider?: string): Promise<boolean>
+  /** The entry of the price list that holds now; undefined for a model that only the fallback rate would price. */
+  listed(model: string, provider?: string): Promise<Price | undefined>
 }
 
 export interface Charge {
@@ -28,6 +30,26 @@ export interface PricingQuestion {
   readonly maxTokens?: number
   /** False when the request writes nothing into a provider's cache. */
   readonly cacheWrites?: boolean
+}
+
+/** What a model costs now: the first tier holds for every call, the others for longer inputs. */
+export interface Price {
+  readonly entry: string
+  readonly source: { readonly name: string; readonly version: string; readonly date: string }
+  readonly tiers: ReadonlyArray<Tier>
+  /** The model is also sold by units that are not counted: a charge is a lower bound. */
+  readonly partial: boolean
+}
+
+/** Trillionths of a dollar for one token of each class. */
+export interface Tier {
+  readonly aboveInputTokens: number
+  readonly input: bigint
+  readonly output: bigint
+  readonly cachedInput: bigint
+  readonly cacheWrite: bigint
+  readonly cacheWrite1h: bigint
+  readonly reasoning: bigint
 }
 
 export type Hold =

@@ -191,6 +191,30 @@ describe("the Promise facade", () => {
       )
     )
     assert.deepStrictEqual(seen, ["a", "b", "c"])
+    const parts = request.run("d", () =>
+      governance.governedStream(call, async function* () {
+        yield request.getStore()
+        await sleep(1)
+        yield request.getStore()
+      })
+    )
+    const read: Array<string | undefined> = []
+    for await (const part of parts) read.push(part)
+    assert.deepStrictEqual(read, ["d", "d"])
+  })
+
+  it("suggests another model, and prices it (ROU-01, BEY-08)", async () => {
+    await using governance = await clerk({ enableRouting: true })
+    const rules = { "gpt-4o-2024-05-13": "gpt-4o-mini" }
+    await governance.routing.register({ agentId: "clerk", mode: "rules", rules })
+    assert.strictEqual(
+      await governance.routing.suggest({ agentId: "clerk", model: "gpt-4o-2024-05-13" }),
+      "gpt-4o-mini"
+    )
+    const usage = { model: "gpt-4o-2024-05-13", inputTokens: 1000, outputTokens: 1000 }
+    assert.strictEqual((await governance.pricing.price(usage, { at: new Date() })).usd, 20_000_000n)
+    assert.strictEqual((await governance.pricing.listed("gpt-4o-2024-05-13"))?.tiers[0]?.aboveInputTokens, 0)
+    assert.isUndefined(await governance.pricing.listed("no-such-model"))
   })
 
   it("gives a governed reply part by part; leaving the loop settles it, a halt cuts it (BEY-05, BEY-07)", async () => {
@@ -273,7 +297,9 @@ describe("the Promise facade", () => {
       loop: "enableLoop",
       presence: "enablePresence",
       gates: "enableGates",
-      prompts: "enablePrompts"
+      prompts: "enablePrompts",
+      routing: "enableRouting",
+      coverage: "enableCoverage"
     } as const
     for (const module of Object.keys(off) as ReadonlyArray<keyof typeof off>) {
       await using governance = await clerk({ [off[module]]: false })

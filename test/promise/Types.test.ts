@@ -34,6 +34,8 @@ interface Services {
   readonly retention: Governance.Retention.Retention["Service"]
   readonly checkpoints: Governance.Checkpoints.Checkpoints["Service"]
   readonly agentKeys: Governance.AgentKeys.AgentKeys["Service"]
+  readonly routing: Governance.Routing.Routing["Service"]
+  readonly coverage: Governance.Coverage.Coverage["Service"]
 }
 
 /** Methods that take functions of the caller's, or are generic: their names are held, their behaviour is tested. */
@@ -47,6 +49,7 @@ interface Special {
   readonly bundles: "write"
   readonly retention: "plan" | "prune"
   readonly checkpoints: "examine"
+  readonly coverage: "send"
 }
 
 type Hidden<K> = K extends keyof typeof hidden ? (typeof hidden)[K][number] : never
@@ -147,6 +150,8 @@ none<Differences<"legalHolds">>(true)
 none<Differences<"retention">>(true)
 none<Differences<"checkpoints">>(true)
 none<Differences<"agentKeys">>(true)
+none<Differences<"routing">>(true)
+none<Differences<"coverage">>(true)
 
 // What is written by hand beside the modules.
 type Keys<T> = T extends unknown ? keyof T : never
@@ -165,7 +170,11 @@ same<keyof Facade.AuditRecord, keyof StoredRecord>(true)
 
 describe("the surface of the Promise facade", () => {
   it("is that of the services, method by method, and nothing of the library's own (SYN-01)", async () => {
-    await using governance = await Started.memory({ warnOnNoWrappers: false })
+    await using governance = await Started.memory({
+      warnOnNoWrappers: false,
+      enableRouting: true,
+      enableCoverage: true
+    })
     const rest = ["governed", "governedStream", "requireApproval", "config", "closed", "close", "run"]
     assert.sameMembers(Object.keys(governance), [...names, ...rest])
     for (const [name, left] of Object.entries(hidden)) {
@@ -203,5 +212,7 @@ const names: ReadonlySet<string> = new Set<keyof Modules>([
   "legalHolds",
   "retention",
   "checkpoints",
-  "agentKeys"
+  "agentKeys",
+  "routing",
+  "coverage"
 ])

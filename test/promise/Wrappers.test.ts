@@ -83,13 +83,49 @@ describe("wrappers on the Promise facade", () => {
   it("a function that is governed is a call of its own, whatever call surrounds it (BEY-01)", async () => {
     await using governance = await Governance.memory({ warnOnNoWrappers: false })
     await governance.scope.register({ agentId: "clerk", allowedTools: ["refund"] })
-    // Only asked whether it is settled.
-    const outer = { isSettled: false } as LiveCall
+    // Only asked whether it is settled, and for the function itself.
+    const outer = { isSettled: false, enclose: (run: () => unknown) => run() } as LiveCall
     const seen = await within(outer, async () => {
       assert.strictEqual(current(), outer)
       return governance.governed({ agentId: "clerk", tool: "refund" }, async () => current() ?? "none")
     })
     assert.strictEqual(seen, "none")
+  })
+})
+
+describe("coverage", () => {
+  it("what the function of a governed model call sends is governed, before and after it is not (BEY-13)", async () => {
+    await using there = await provider()
+    await using governance = await Governance.memory({
+      enableCoverage: true,
+      coverageHosts: [new URL(there.url).host],
+      auditSecret: "Zx8!pQ2#vL9$wR4%tY7&uB1*nM5(kJ3)",
+      log: () => {}
+    })
+    await governance.scope.register({ agentId: "writer", allowedTools: ["read"] })
+    const send = async () => (await fetch(there.url, message)).json()
+    const call = { agentId: "writer", model: "gpt-4o-2024-05-13", maxTokens: 10 }
+    let late = async (): Promise<unknown> => assert.fail("not yet")
+    await governance.governed(call, async () => {
+      const { resolve, promise } = Promise.withResolvers<void>()
+      const sent = promise.then(send)
+      late = async () => {
+        resolve()
+        return sent
+      }
+      return send()
+    })
+    await late()
+    for await (const _ of governance.governedStream(call, async function* () {
+      yield await send()
+    })) {
+      // One part.
+    }
+    await governance.governed({ agentId: "writer", tool: "read" }, send)
+    await send()
+    const { coveragePct, governed, raw } = await governance.coverage.report()
+    assert.deepStrictEqual({ coveragePct, governed, raw }, { coveragePct: 0.4, governed: 2, raw: 3 })
+    assert.strictEqual(there.requests(), 5)
   })
 })
 
