@@ -173,7 +173,8 @@ describe("the surface of the Promise facade", () => {
     await using governance = await Started.memory({
       warnOnNoWrappers: false,
       enableRouting: true,
-      enableCoverage: true
+      enableCoverage: true,
+      workspaceSalt: "a salt for this test only"
     })
     const rest = ["governed", "governedStream", "requireApproval", "config", "closed", "close", "run"]
     assert.sameMembers(Object.keys(governance), [...names, ...rest])
