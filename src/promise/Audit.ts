@@ -113,7 +113,7 @@ export const special = (audit: Service.Audit["Service"], running: Running<never>
     return () => Effect.runPromise(Scope.close(scope, Exit.void))
   },
   tail: ({ signal, ...options } = {}) =>
-    running.iterable(
+    running.endless(
       Stream.map(audit.tail(options), (record): AuditRecord => record),
       { signal } satisfies Waiting
     )

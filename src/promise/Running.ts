@@ -85,9 +85,14 @@ export class Running<R> {
   }
 
   /** Ends, without an error, when this is closed; leaving the loop stops the stream. */
-  iterable<A, E>(stream: Stream.Stream<A, E, R>, waiting: Waiting = {}): AsyncIterable<A> {
+  endless<A, E>(stream: Stream.Stream<A, E, R>, waiting: Waiting = {}): AsyncIterable<A> {
     const ended = Stream.interruptWhen(stream, Deferred.await(this.#ending))
-    return { [Symbol.asyncIterator]: () => this.#iterator(ended, waiting) }
+    return { [Symbol.asyncIterator]: () => this.#iterator(ended, waiting, undefined) }
+  }
+
+  /** Work like a promise: closing waits for its end, and one that is cut says so. */
+  iterable<A, E>(stream: Stream.Stream<A, E, R>, waiting: Waiting = {}): AsyncIterable<A> {
+    return { [Symbol.asyncIterator]: () => this.#iterator(stream, waiting, { idle: false, interrupt: () => {} }) }
   }
 
   /** What work hears that this stops. */
@@ -110,43 +115,67 @@ export class Running<R> {
     work.interrupt = () => fiber.interruptUnsafe()
     fiber.addObserver((exit) => {
       this.#alive.release()
-      this.#work.delete(work)
       done(exit)
-      if (this.#work.size === 0) this.#settled?.()
+      this.#ended(work)
     })
     return fiber
   }
 
-  #iterator<A, E>(stream: Stream.Stream<A, E, R>, { signal }: Waiting): AsyncIterator<A> {
+  #iterator<A, E>(stream: Stream.Stream<A, E, R>, { signal }: Waiting, work: OpenWork | undefined): AsyncIterator<A> {
     const source = Stream.toAsyncIterableWith(stream, this.context)[Symbol.asyncIterator]()
-    const isAborted = () => signal?.aborted === true
+    let stopped: { readonly reason: unknown } | undefined
+    let giveUp: (reason: unknown) => void = () => {}
+    const stop = (reason: unknown) => {
+      stopped = { reason }
+      giveUp(reason)
+      // Whoever reads hears the reason; how the stream takes its end is nobody's affair any more.
+      finish().catch(() => {})
+    }
+    const abort = () => stop(signal?.reason)
+    const over = () => {
+      signal?.removeEventListener("abort", abort)
+      this.#ended(work)
+    }
     const finish = async (): Promise<IteratorResult<A>> => {
+      over()
       await source.return?.()
       return { done: true, value: undefined }
     }
-    const aborted = new Promise<never>((_, reject) => {
-      signal?.addEventListener("abort", () => reject(signal.reason), { once: true })
-    })
-    // Nobody may be waiting at that moment.
-    aborted.catch(() => {})
+    const begin = () => {
+      if (work === undefined || this.#work.has(work)) return
+      if (this.isClosed) return stop(new GovernanceClosed({ problem: "closed" }))
+      work.interrupt = () => stop(this.reason(work))
+      this.#work.add(work)
+    }
+    if (signal?.aborted === true) abort()
+    else signal?.addEventListener("abort", abort, { once: true })
+    let begun = false
     return {
-      next: async () => {
-        if (isAborted()) {
-          await finish()
-          throw signal?.reason
-        }
+      next: () => {
+        if (!begun) begin()
+        begun = true
+        if (stopped !== undefined) return Promise.reject(stopped.reason)
         this.#alive.hold()
-        try {
-          return await Promise.race([source.next(), aborted])
-        } catch (error) {
-          if (isAborted()) void finish()
-          throw error
-        } finally {
-          this.#alive.release()
-        }
+        return new Promise<IteratorResult<A>>((resolve, reject) => {
+          giveUp = reject
+          source.next().then(resolve, reject)
+        })
+          .then((part) => {
+            if (part.done === true) over()
+            return part
+          })
+          .catch((error) => {
+            over()
+            throw error
+          })
+          .finally(() => this.#alive.release())
       },
       return: finish
     }
+  }
+
+  #ended(work: OpenWork | undefined): void {
+    if (work !== undefined && this.#work.delete(work) && this.#work.size === 0) this.#settled?.()
   }
 
   async #shut(): Promise<void> {

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks"
+import { getEventListeners } from "node:events"
 import { setTimeout as sleep } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import {
@@ -269,6 +270,29 @@ describe("the Promise facade", () => {
     assert.strictEqual(await following, "ended")
   })
 
+  it("leaves nothing behind on a signal that lives on (SYN-02)", async () => {
+    await using governance = await clerk()
+    const { signal } = new AbortController()
+    await governance.governed(call, () => sleep(1), { signal })
+    await rejected(governance.governed({ ...call, tool: "delete" }, () => 1, { signal }))
+    const asked = await governance.gates.request("refund", "clerk", { order: 1 })
+    await rejected(governance.gates.waitFor(asked.requestId, { signal, timeout: 5 }))
+    const parts = () =>
+      governance.governedStream(
+        call,
+        async function* () {
+          yield 1
+          yield 2
+        },
+        { signal }
+      )
+    for await (const _ of parts()) break
+    for await (const _ of parts()) {
+      // To its end.
+    }
+    assert.lengthOf(getEventListeners(signal, "abort"), 0)
+  })
+
   it("holds calls to contracts whose checks are plain functions (CON-06)", async () => {
     await using governance = await clerk()
     await governance.contracts.registerCheck("small", async ({ input }) => (input as { usd: number }).usd < 10)
@@ -419,6 +443,35 @@ describe("the Promise facade", () => {
     assert.strictEqual(process.listenerCount("beforeExit"), before + 1)
     await Promise.all(many.map((one) => one.close()))
     assert.strictEqual(process.listenerCount("beforeExit"), before)
+  })
+
+  it("lets a governed reply come to its end while it closes, and never passes a cut one off as whole (ENT-12)", async () => {
+    const governance = await clerk()
+    const counting = (from: Governance, pause: number) =>
+      from.governedStream(call, async function* () {
+        for (let n = 1; n <= 5; n++) {
+          await sleep(pause)
+          yield n
+        }
+      })
+    const read = async (parts: AsyncIterable<number>) => {
+      const all: Array<number> = []
+      for await (const part of parts) all.push(part)
+      return all
+    }
+    const whole = read(counting(governance, 20))
+    await sleep(30)
+    await governance.close()
+    assert.deepStrictEqual(await whole, [1, 2, 3, 4, 5])
+    assert.instanceOf(await rejected(read(counting(governance, 1))), GovernanceClosed)
+
+    const other = await clerk()
+    const cut = rejected(read(counting(other, 4000)))
+    await sleep(20)
+    await other.close()
+    const error = await cut
+    assert.instanceOf(error, GovernanceClosed)
+    assert.strictEqual(error.problem, "running")
   })
 
   it("starts once for the process, again after a failure or a close (SYN-02)", async () => {
