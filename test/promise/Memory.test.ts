@@ -122,6 +122,36 @@ describe("the Promise facade", () => {
     assert.strictEqual(await governance.governed(call, () => 1), 1)
   })
 
+  it("lets a halted agent through no door (PRS-06, BEY-05)", async () => {
+    await using governance = await clerk()
+    const asked = await governance.gates.request("refund", "clerk", { order: 1 })
+    await governance.cost.register({ agentId: "clerk", perAgentUsdDaily: 10 })
+    await governance.loop.register({ agentId: "clerk", windowSeconds: 60, maxCalls: 5 })
+    await governance.contracts.register({
+      agentId: "clerk",
+      tool: "refund",
+      pre: [{ check: "scope_allowed", message: "must be listed" }]
+    })
+    await governance.presence.halt("clerk", { by: "ada", reason: "stop" })
+    const never = () => assert.fail("it ran")
+    const used = { agentId: "clerk", tool: "refund", input: {} }
+    const doors: Record<string, () => Promise<unknown>> = {
+      governed: () => governance.governed(call, never),
+      governedStream: () => governance.governedStream(call, never)[Symbol.asyncIterator]().next(),
+      requireApproval: () => governance.requireApproval({ agentId: "clerk", tool: "refund" }, never)({}),
+      scope: () => governance.scope.check("clerk", { tool: "refund" }),
+      requireTool: () => governance.scope.requireTool("refund", "clerk", never),
+      cost: () => governance.cost.checkOrFail("clerk", null, { usd: 1 }),
+      gates: () => governance.gates.request("refund", "clerk", { order: 2 }),
+      waiting: () => governance.gates.waitFor(asked.requestId),
+      loop: () => governance.loop.recordCall("clerk", "s1", "refund"),
+      presence: () => governance.presence.assertNotHalted("clerk"),
+      contracts: () => governance.contracts.checkPre(used),
+      enforce: () => governance.contracts.enforce(used, never)
+    }
+    for (const [door, open] of Object.entries(doors)) assert.instanceOf(await rejected(open()), AgentHaltedError, door)
+  })
+
   it("stops waiting when the caller's signal aborts, with its reason, and settles the call (SYN-02)", async () => {
     await using governance = await clerk()
     const controller = new AbortController()
