@@ -48,6 +48,8 @@ const codes: Readonly<Record<string, ExitCode>> = {
   PromptNotFound: negative,
   RotationRefused: negative,
   RetentionRefused: negative,
+  UngovernedCall: negative,
+  DeclaredMaximumExceeded: negative,
   "RetentionRefused.notOwner": usage,
   ScopeViolation: negative,
   Tampered: negative,
