@@ -79,12 +79,15 @@ const attempted = async (send: Fetch, request: Outgoing, live: LiveCall, owns: b
 const wireOf = (options: GovernedFetchOptions, request: Outgoing): Wire | UngovernedCall | undefined => {
   const endpoint = options.provider.endpoint(request.method, request.path)
   if (endpoint._tag === "Model") return endpoint.wire
-  const isAllowed = (options.allow ?? []).some(
-    (name) =>
-      `${request.method} ${request.path}`.endsWith(name.replace(/^\S+ /, "")) && name.startsWith(`${request.method} `)
-  )
-  return endpoint._tag === "Free" || isAllowed ? undefined : ungoverned(options, request)
+  return endpoint._tag === "Free" || isAllowed(options, request) ? undefined : ungoverned(options, request)
 }
+
+/** The program has said `POST /batches`: with whatever the base path of the API is before it. */
+export const isAllowed = (
+  { allow }: Pick<GovernOptions, "allow">,
+  { method, path }: { readonly method: string; readonly path: string }
+): boolean =>
+  (allow ?? []).some((name) => name.startsWith(`${method} `) && path.endsWith(name.slice(method.length + 1)))
 
 const ungoverned = (
   { agentId, provider }: { readonly agentId: string; readonly provider: Pick<Provider, "name"> },
@@ -97,7 +100,7 @@ const refused = ({ refusal }: GovernedFetchOptions, error: unknown): Response =>
 }
 
 /** The connection was never made, so the provider has seen nothing. */
-const neverSent = (error: unknown): boolean => {
+export const neverSent = (error: unknown): boolean => {
   const cause = typeof error === "object" && error !== null && "cause" in error ? error.cause : undefined
   const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
   return code === "ECONNREFUSED" || code === "ENOTFOUND" || code === "EAI_AGAIN"

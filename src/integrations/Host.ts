@@ -5,12 +5,13 @@ import type { Cost } from "../services/Cost.ts"
 import type { Coverage } from "../services/Coverage.ts"
 import type { Gates } from "../services/Gates.ts"
 import type { Governor } from "../services/Governor.ts"
+import type { Presence } from "../services/Presence.ts"
 import type { Routing } from "../services/Routing.ts"
 import type { Settings } from "../services/Settings.ts"
 import type { Wrappers } from "../services/Wrappers.ts"
 
 /** What the wrappers of foreign clients need. Every layer of stores provides it. */
-export type HostServices = Governor | Gates | Audit | Cost | AgentScope | Routing | Coverage | Settings | Wrappers
+export type HostServices = Governor | Gates | Audit | Cost | AgentScope | Presence | Routing | Coverage | Settings | Wrappers
 
 /** Where code outside Effect finds governance. The Promise facade is one; `Host.make` makes one of the services at hand. */
 export interface Host {

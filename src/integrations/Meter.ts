@@ -12,6 +12,7 @@ export class Meter {
   #final = false
   #parts = 0
   #bytes = 0
+  #isLost = false
 
   /** `inputTokens` is the estimate that was held; `maxTokens` is absent where the caller declared none. */
   constructor(model: string, inputTokens: number, maxTokens: number | undefined) {
@@ -32,6 +33,11 @@ export class Meter {
     this.#reported = { ...this.#reported, ...usage }
     if (final && this.#reported.inputTokens !== undefined && this.#reported.outputTokens !== undefined)
       this.#final = true
+  }
+
+  /** An earlier request of this call got no answer and may have been billed: no less counts than what was declared. */
+  lost(): void {
+    this.#isLost = true
   }
 
   /** The provider's own and last word; undefined while there is none. */
@@ -56,8 +62,15 @@ export class Meter {
     return Math.max(this.#reported.outputTokens ?? 0, seen) > this.maxTokens
   }
 
-  #usage(outputTokens: number): Usage {
+  #usage(outputTokens: number): Usage | undefined {
     const model = this.#reported.model ?? this.model
-    return { inputTokens: this.#inputTokens, ...this.#reported, model, outputTokens }
+    const usage = { inputTokens: this.#inputTokens, ...this.#reported, model, outputTokens }
+    if (!this.#isLost) return usage
+    if (this.maxTokens === undefined) return undefined
+    return {
+      ...usage,
+      inputTokens: Math.max(usage.inputTokens, this.#inputTokens),
+      outputTokens: Math.max(outputTokens, this.maxTokens)
+    }
   }
 }

@@ -1,0 +1,37 @@
+import { chatUsage } from "./OpenAiChat.ts"
+import type { Body, Wire } from "./Provider.ts"
+import { count, eventOf, items, record, utf8Length } from "./Reading.ts"
+
+/** `POST /completions`, OpenAI's oldest. Without `max_tokens` the provider stops at 16. */
+export const completions: Wire = {
+  llm: "llm.openai.completions",
+  request: (body) => ({
+    model: String(body.model),
+    maxTokens:
+      (count(body.max_tokens) ?? 16) * Math.max(1, count(body.n) ?? 1, count(body.best_of) ?? 1) * prompts(body.prompt),
+    stream: body.stream === true,
+    tools: []
+  }),
+  rewrite: (body, { model }) => {
+    const asksUsage = body.stream === true && record(body.stream_options).include_usage === undefined
+    const stream_options = { ...record(body.stream_options), include_usage: true }
+    return { hidesUsage: asksUsage, body: { ...body, model, ...(asksUsage ? { stream_options } : {}) } }
+  },
+  usage: (reply) => chatUsage(reply),
+  event: (data) => {
+    if (data === "[DONE]") return { isLast: true }
+    const event = eventOf(data)
+    const choices = items(event.choices)
+    const usage = chatUsage(event)
+    return {
+      bytes: choices.reduce((sum, choice) => sum + utf8Length(choice.text), 0),
+      usage,
+      isUsageOnly: usage !== undefined && choices.length === 0,
+      ...(event.error === undefined ? {} : { error: "the provider reported an error in the stream" })
+    }
+  }
+}
+
+/** A list of texts or of lists of tokens is that many prompts, each answered by itself; a list of tokens is one. */
+const prompts = (prompt: Body[string]): number =>
+  Array.isArray(prompt) && typeof prompt[0] !== "number" ? Math.max(1, prompt.length) : 1
