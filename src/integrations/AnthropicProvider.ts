@@ -7,7 +7,7 @@ export const anthropic: Provider = {
   endpoint: (method, path): Endpoint => {
     if (method === "GET" || method === "DELETE") return { _tag: "Free" }
     if (method !== "POST") return { _tag: "Refused" }
-    if (path.endsWith("/messages/count_tokens")) return { _tag: "Free" }
+    if (path.endsWith("/messages/count_tokens") || /\/[^/]+\/[^/]+\/cancel$/.test(path)) return { _tag: "Free" }
     if (path.endsWith("/messages")) return { _tag: "Model", wire: messages }
     return { _tag: "Refused" }
   }

@@ -55,6 +55,8 @@ const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, si
   }
   const aborted = () => void broken(signal?.reason)
   signal?.addEventListener("abort", aborted, { once: true })
+  // A stream that nobody begins to read is given up like one that nobody goes on with.
+  live.idle(true)
 
   const completed = async () => {
     signal?.removeEventListener("abort", aborted)

@@ -28,9 +28,4 @@ const models = [
 ] as const
 
 /** Judging and counting cost nothing; cancelling stops what costs. */
-const free = [
-  /\/moderations$/,
-  /\/responses\/input_tokens$/,
-  /\/responses\/[^/]+\/cancel$/,
-  /\/batches\/[^/]+\/cancel$/
-]
+const free = [/\/moderations$/, /\/responses\/input_tokens$/, /\/[^/]+\/[^/]+\/cancel$/]
