@@ -19,6 +19,8 @@ export class LogicalCall {
   #wasLost = false
   #isAnswered = false
   #isReplaced = false
+  #isRefused = false
+  #asked: string | undefined
   #said: Promise<void> | undefined
   /** Set when nothing more may be sent: by a halt, or because the result is withheld. */
   #stopped: { readonly error: unknown } | undefined
@@ -36,12 +38,20 @@ export class LogicalCall {
     try {
       const result = await Promise.race([storage.run(call, attempts), call.#stop.promise])
       // An answer that came past our fetch says nothing of its cost: what was held is charged.
-      await call.#over(call.#isReplaced ? { _tag: "Released", error: undefined } : { _tag: "Completed" })
+      await call.#over(
+        call.#isReplaced || call.#isRefused ? { _tag: "Released", error: undefined } : { _tag: "Completed" }
+      )
       return result
     } catch (error) {
       await call.#over({ _tag: call.#wasLost ? "Broken" : "Released", error })
       throw call.#stopped === undefined ? error : call.#stopped.error
     }
+  }
+
+  /** False: this request is no other attempt at what was asked for first, but another call. */
+  isAttempt(asked: string | undefined): boolean {
+    this.#asked ??= asked
+    return !this.#isAnswered && this.#asked === asked
   }
 
   /** What the first attempt was admitted with. Rejects when the call has been stopped meanwhile. */
@@ -99,6 +109,7 @@ export class LogicalCall {
       if (!neverSent(error)) this.#wasLost = true
       throw live.signal.aborted ? live.signal.reason : error
     }
+    this.#isRefused = !response.ok
     if (!response.ok) return response
     const isStream = response.headers.get("content-type")?.includes("text/event-stream") === true
     if (this.#wasLost) live.meter.lost()

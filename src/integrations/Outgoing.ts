@@ -40,8 +40,9 @@ export const outgoing = (input: Parameters<Fetch>[0], init: Parameters<Fetch>[1]
 }
 
 /** The JSON object in the request's body; undefined where there is none. */
-export const readBody = async (request: Outgoing): Promise<Body | undefined> => {
-  const text = await request.text()
+export const readBody = async (request: Outgoing): Promise<Body | undefined> => parsedBody(await request.text())
+
+export const parsedBody = (text: string | undefined): Body | undefined => {
   try {
     const value: unknown = JSON.parse(text ?? "")
     // Anything but an object is no request that a provider of models takes.

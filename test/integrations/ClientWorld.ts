@@ -82,6 +82,11 @@ export const openWorld = async (options: WorldOptions = {}): Promise<ClientWorld
   }
 }
 
+/** Governance that takes 600 ms for every answer. */
+export const slowly = (governance: Host.Host): Host.Host => ({
+  run: (effect) => governance.run(Effect.delay(effect, "600 millis"))
+})
+
 /** Asks again until it is so; fails after five seconds. */
 export const until = async (is: () => boolean | Promise<boolean>): Promise<void> => {
   const from = performance.now()

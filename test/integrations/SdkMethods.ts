@@ -14,8 +14,8 @@ export type ResourceTable = Readonly<Record<string, Partial<Readonly<Record<Verd
 
 export const verdicts = (table: ResourceTable): ReadonlyMap<string, Verdict> => {
   const found = new Map<string, Verdict>()
+  // The keys of a row are verdicts.
   for (const [resource, row] of Object.entries(table))
-    // The keys of a row are verdicts.
     for (const [verdict, names] of Object.entries(row))
       for (const name of names.split(" ")) found.set(`${resource}.${name}`, verdict as Verdict)
   return found
@@ -88,11 +88,13 @@ const ended = async (result: unknown): Promise<unknown> => {
 }
 
 const readToEnd = async (result: object): Promise<unknown> => {
+  if ("runUntilDone" in result && typeof result.runUntilDone === "function")
+    return Reflect.apply(result.runUntilDone, result, [])
   if ("done" in result && typeof result.done === "function") return Reflect.apply(result.done, result, [])
   if ("then" in result) return result
   if (Symbol.asyncIterator in result) {
-    const reading: AsyncIterator<unknown> = Reflect.apply(Reflect.get(result, Symbol.asyncIterator), result, [])
-    while ((await reading.next()).done !== true);
+    // What has this symbol can be iterated.
+    for await (const _ of result as AsyncIterable<unknown>);
   }
   return result
 }

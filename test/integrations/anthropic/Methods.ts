@@ -130,3 +130,11 @@ export const anthropicMethods: ResourceTable = {
   "beta.organization.claudeTag.bundles": { denied: "update", free: "retrieve list" },
   "beta.organization.claudeTag.bundles.targets": { denied: "create", free: "retrieve list delete" }
 }
+
+/** The client's own methods: those that lead to the network end in one of them, and the rest sends nothing. */
+export const anthropicClient = {
+  network:
+    "get post patch put delete methodRequest request makeTracedRequest makeRequest getAPIList requestAPIList retryRequest fetchWithTimeout _credentialsFetch",
+  local:
+    "_instrumentationScope _shouldResolveDefaultCredentials _applyCredentialBaseURL _credentialResolverOptions _makeTokenCache withOptions _resolveDefaultCredentials defaultQuery validateHeaders _authFlags authHeaders apiKeyAuth bearerAuth stringifyQuery getUserAgent makeStatusError buildURL _calculateNonstreamingTimeout prepareOptions prepareRequest backendMiddleware shouldRetry calculateDefaultRetryTimeoutMillis calculateNonstreamingTimeout buildRequest buildHeaders _makeAbort buildBody isStreamBody"
+}

@@ -31,6 +31,7 @@ methodCases({
   name: "OpenAI's client",
   table: openAiMethods,
   bodies,
+  forgets: ["vectorStores.fileBatches.uploadAndPoll"],
   open: (world) => clientOf(world, {}, { maxRetries: 0, adminAPIKey: "sk-admin" })
 })
 

@@ -4,7 +4,7 @@ import OpenAI, { AzureOpenAI } from "openai"
 import { govern, governWith } from "../../../src/integrations/OpenAi.ts"
 import { isGovernanceError, isHaltError } from "../../../src/schema/GovernanceError.ts"
 import { Wrappers } from "../../../src/services/Wrappers.ts"
-import { agentId, openWorld, rejection, sessionId } from "../ClientWorld.ts"
+import { agentId, openWorld, rejection, sessionId, slowly } from "../ClientWorld.ts"
 import { clientOf, messages, model, price } from "./Client.ts"
 
 const usage = { input: 10, output: 7 }
@@ -223,6 +223,13 @@ describe("A governed OpenAI client", () => {
     assert.strictEqual(world.provider.hits("/batches").length, 1)
     const error = await rejection(client.images.generate({ prompt: "a cat" }))
     assert.strictEqual((error as { _tag?: string })._tag, "UngovernedCall")
+  })
+
+  it("waits in the rooms as long as it takes, outside the SDK's timers (WRP-02)", async () => {
+    await using world = await openWorld({ script: { usage } })
+    const client = clientOf(world, { governance: slowly(world.governance) }, { timeout: 200, maxRetries: 0 })
+    await client.chat.completions.create({ model, messages, max_completion_tokens: 50 })
+    assert.strictEqual(world.provider.requests.length, 1)
   })
 
   it("sends what was admitted, whatever the caller does to the request meanwhile (T-06)", async () => {
