@@ -1,5 +1,6 @@
 import { Effect, Layer, ManagedRuntime } from "effect"
 import * as Host from "../../src/integrations/Host.ts"
+import type * as Postgres from "../../src/layers/Postgres.ts"
 import type { ScopePolicyInput } from "../../src/schema/AgentScope.ts"
 import type { BudgetPolicyInput } from "../../src/schema/Cost.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
@@ -13,7 +14,8 @@ import { capture, memory } from "../services/World.ts"
 export const agentId = "clerk"
 export const sessionId = "s1"
 
-type Services = Layer.Success<ReturnType<typeof memory>>
+/** What stores of both kinds give. */
+type Services = Extract<Layer.Success<ReturnType<typeof memory>>, Layer.Success<ReturnType<typeof Postgres.layer>>>
 
 export interface ClientWorld extends AsyncDisposable {
   readonly provider: FakeProvider
