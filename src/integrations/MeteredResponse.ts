@@ -63,13 +63,18 @@ const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, si
     if (owns) await live.settle({ _tag: "Completed" })
   }
 
+  let hasFailed = false
+
   /** False: the frame is ours and does not go on to the caller. */
   const seen = async ({ data }: Frame): Promise<boolean> => {
     if (data === "") return true
     const event = wire.event(data)
     live.meter.part(event.bytes ?? 0)
     if (event.usage !== undefined) live.meter.report(event.usage, event.isLast === true || event.isUsageOnly === true)
-    if (event.error !== undefined) await broken(new Error(event.error))
+    if (event.error !== undefined) {
+      hasFailed = true
+      await broken(new Error(event.error))
+    }
     if (event.isLast === true) await completed()
     return !(hidesUsage && event.isUsageOnly === true)
   }
@@ -88,11 +93,10 @@ const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, si
         throw error
       }
       if (said !== "") controller.enqueue(encoder.encode(said))
-      if (done) {
-        await completed()
-        controller.close()
-      }
-      if (done || said !== "") return
+      if (done) await completed()
+      // The provider's own words about its failure reach the caller, and nothing of value comes after them.
+      if (done || hasFailed) controller.close()
+      if (done || hasFailed || said !== "") return
     }
   }
 
