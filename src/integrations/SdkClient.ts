@@ -91,7 +91,8 @@ const patch = (client: SdkClient, sdk: Sdk, install: Install): void => {
     const clone = withOptions.call(this, { ...options, fetch: options.fetch ?? innerFetch })
     const problem = problemOf(clone, sdk)
     if (problem !== undefined) throw problem
-    patch(clone as SdkClient, sdk, install)
+    // A subclass may govern whatever it constructs.
+    if (!governed.has(clone)) patch(clone as SdkClient, sdk, install)
     return clone
   }
   install(client)

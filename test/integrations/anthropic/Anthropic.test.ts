@@ -229,4 +229,40 @@ describe("Anthropic's tool runner", () => {
     assert.isTrue(isHaltError(error))
     assert.strictEqual(world.provider.requests.length, 1)
   })
+
+  it("runs the members of a toolset as tools by their own names (THR-07, SCP-03)", async () => {
+    await using world = await openWorld({ scope: { allowedTools: ["screenshot"] } })
+    const asks = (name: string) => ({
+      body: {
+        ...{ id: "msg_1", type: "message", role: "assistant", model, stop_reason: "tool_use", stop_sequence: null },
+        content: [{ type: "tool_use", id: `toolu_${name}`, name, toolset_name: "browser", input: { url: "x" } }],
+        usage: { input_tokens: 10, output_tokens: 7 }
+      }
+    })
+    world.provider.next(asks("navigate"), asks("screenshot"), { usage })
+    const ran: Array<unknown> = []
+    const browser = {
+      type: "browser_toolset_20260801" as const,
+      run: (_: unknown, toolUse: { readonly name: string; readonly input: unknown }) => {
+        ran.push([toolUse.name, toolUse.input])
+        return [{ type: "text" as const, text: "seen" }]
+      }
+    }
+    // Only what the runner uses of a toolset is here.
+    const tools = [browser] as unknown as Parameters<Anthropic["beta"]["messages"]["toolRunner"]>[0]["tools"]
+    await clientOf(world)
+      .beta.messages.toolRunner({ ...body, tools })
+      .runUntilDone()
+    assert.deepStrictEqual(ran, [["screenshot", { url: "x" }]])
+    assert.include(world.provider.requests[1]?.text ?? "", "is_error")
+    assert.include(world.provider.requests[0]?.text ?? "", "browser_toolset_20260801")
+  })
+
+  it("has its threads governed like any other call (WRP-01)", async () => {
+    await using world = await openWorld({ script: { usage } })
+    const thread = clientOf(world).beta.messages.thread({ model, max_tokens: 50 })
+    await thread.send({ role: "user", content: "Hello" })
+    await thread.send({ role: "user", content: "Again" })
+    assert.strictEqual(await world.spent(), 2 * cost)
+  })
 })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { isGovernanceError, isHaltError } from "../../../src/schema/GovernanceError.ts"
+import { Contracts } from "../../../src/services/Contracts.ts"
 import { Gates } from "../../../src/services/Gates.ts"
 import { Policies } from "../../../src/services/Policies.ts"
 import { Presence } from "../../../src/services/Presence.ts"
@@ -177,6 +178,28 @@ describe("OpenAI's tools", () => {
     world.provider.next({ usage, toolCalls })
     await rejection(run())
     assert.deepStrictEqual(paid, [5])
+  })
+
+  it("whose result breaks its contract end the run, and the model never sees it (CON-03)", async () => {
+    await using world = await openWorld()
+    await world.run(
+      Effect.gen(function* () {
+        const contracts = yield* Contracts
+        yield* contracts.registerCheck("never", () => Effect.succeed(false))
+        const post = [{ check: "custom" as const, message: "never", params: { name: "never" } }]
+        yield* contracts.register({ agentId: "clerk", tool: "pay", pre: [], post })
+      })
+    )
+    world.provider.next({ usage, toolCalls: [{ name: "pay", arguments: { usd: 5 } }] })
+    const { paid, pay } = paying()
+    const error = await rejection(
+      clientOf(world)
+        .chat.completions.runTools({ ...body, tools: [pay] })
+        .done()
+    )
+    assert.strictEqual(tagOf(error), "ContractViolation")
+    assert.deepStrictEqual(paid, [5])
+    assert.strictEqual(world.provider.requests.length, 1)
   })
 
   it("end with the run when the agent is halted inside one (BEY-05)", async () => {
