@@ -1,5 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { openWorld, rejection, until } from "../ClientWorld.ts"
+import { BackgroundResponses } from "../../../src/integrations/BackgroundResponses.ts"
+import { begin } from "../../../src/integrations/LiveCall.ts"
+import { responses } from "../../../src/integrations/OpenAiResponses.ts"
+import { outgoing } from "../../../src/integrations/Outgoing.ts"
+import { agentId, openWorld, rejection, sessionId, until } from "../ClientWorld.ts"
 import { clientOf, model, price } from "./Client.ts"
 
 const usage = { input: 10, output: 7 }
@@ -42,7 +46,26 @@ describe("A response in the background", () => {
     assert.strictEqual(await world.spent(), held)
   })
 
-  it("whose stream breaks off goes on, and is settled by the stream that picks it up, or by patience (CST-11)", async () => {
+  it("is settled by a stream that picks it up again (CST-11)", async () => {
+    await using world = await openWorld()
+    const background = new BackgroundResponses(60_000, () => {})
+    const live = await begin({ host: world.governance, call: { agentId, sessionId, model, maxTokens: 100 } })
+    const call = { live, wire: responses, body, hidesUsage: false }
+    await background.adopt(call).live.settle({ _tag: "Completed", result: { id: "resp_1", status: "queued" } })
+    const get = outgoing("http://127.0.0.1/v1/responses/resp_1?stream=true", { method: "GET" })
+    const stream = (...events: ReadonlyArray<object>) =>
+      new Response(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(""), {
+        headers: { "content-type": "text/event-stream" }
+      })
+    const delta = { type: "response.output_text.delta", delta: "word ".repeat(1000) }
+    await (await background.observed(get, stream(delta))).text()
+    assert.isAbove((await world.money()).held, 0)
+    const reported = { model, usage: { input_tokens: 10, output_tokens: 7 } }
+    await (await background.observed(get, stream(delta, { type: "response.completed", response: reported }))).text()
+    assert.deepStrictEqual(await world.money(), { spent: cost, held: 0 })
+  })
+
+  it("whose stream breaks off goes on, and is settled by patience (CST-11)", async () => {
     await using world = await openWorld({ script: { usage, delayMs: 5, text: "word ".repeat(20) } })
     const client = clientOf(world, { backgroundPatience: "300 millis" })
     let events = 0

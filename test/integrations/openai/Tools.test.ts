@@ -180,6 +180,22 @@ describe("OpenAI's tools", () => {
     assert.deepStrictEqual(paid, [5])
   })
 
+  it("that the model uses twice with the same arguments are two requests for approval (BEY-02)", async () => {
+    await using world = await openWorld()
+    await gated(world)
+    const toolCalls = [
+      { name: "pay", arguments: { usd: 5 }, id: "call_one" },
+      { name: "pay", arguments: { usd: 5 }, id: "call_two" }
+    ]
+    world.provider.next({ usage, toolCalls })
+    const { paid, pay } = paying()
+    const client = clientOf(world, { approval: { wait: false } })
+    await rejection(client.chat.completions.runTools({ ...body, tools: [pay] }).done())
+    const cards = await world.run(Gates.use((gates) => gates.list()))
+    assert.strictEqual(cards.length, 2)
+    assert.deepStrictEqual(paid, [])
+  })
+
   it("whose result breaks its contract end the run, and the model never sees it (CON-03)", async () => {
     await using world = await openWorld()
     await world.run(
