@@ -57,7 +57,7 @@ describe("A response in the background", () => {
       new Response(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(""), {
         headers: { "content-type": "text/event-stream" }
       })
-    const delta = { type: "response.output_text.delta", delta: "word ".repeat(1000) }
+    const delta = { type: "response.output_text.delta", delta: "word ".repeat(4000) }
     await (await background.observed(get, stream(delta))).text()
     assert.isAbove((await world.money()).held, 0)
     const reported = { model, usage: { input_tokens: 10, output_tokens: 7 } }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import OpenAI from "openai"
+import OpenAI, { BedrockOpenAI } from "openai"
 import { ResponsesToolRunner } from "openai/helpers/responses-tool-runner"
 import { within } from "../../../src/integrations/CurrentCall.ts"
 import { begin } from "../../../src/integrations/LiveCall.ts"
@@ -140,6 +140,18 @@ describe("A governed OpenAI client at its edges", () => {
     const error = await rejection(runner.run(clientOf(world), { model, input: "look", max_output_tokens: 50 }))
     assert.instanceOf(error, Error)
     assert.strictEqual(world.provider.requests.length, 2)
+  })
+
+  it("of Bedrock is governed like the others, as far as the price book knows its models (WRP-01)", async () => {
+    await using world = await openWorld({ script: { usage } })
+    const { governance, provider } = world
+    const bedrock = new BedrockOpenAI({ apiKey: "x", baseURL: provider.openAiUrl })
+    const client = governWith(bedrock, { governance, agentId, sessionId })
+    await client.responses.create({ model, input: "x", max_output_tokens: 50 })
+    assert.strictEqual(await world.spent(), cost)
+    const unknown = { model: "openai.nobody-knows-v1", input: "x", max_output_tokens: 50 }
+    assert.strictEqual(tagOf(await rejection(client.responses.create(unknown))), "UnknownModelError")
+    assert.strictEqual(provider.requests.length, 1)
   })
 
   it("leaves no hold behind a hundred calls of every kind (BEY-01)", async () => {
