@@ -1,7 +1,4 @@
-import { Schema } from "effect"
 import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
-import { AgentId } from "../schema/Ids.ts"
-import { UngovernedCall } from "../schema/WrappedCallError.ts"
 import { current } from "./CurrentCall.ts"
 import type { LiveCall } from "./LiveCall.ts"
 import { metered } from "./MeteredResponse.ts"
@@ -9,6 +6,7 @@ import { type GovernOptions, type ModelCall, open } from "./ModelCall.ts"
 import { type Outgoing, outgoing, readBody } from "./Outgoing.ts"
 import type { Provider, Wire } from "./Provider.ts"
 import { refusalResponse } from "./RefusalResponse.ts"
+import { passUngoverned, ungoverned } from "./Ungoverned.ts"
 
 type Fetch = typeof globalThis.fetch
 
@@ -29,21 +27,23 @@ export const governedFetch = (options: GovernedFetchOptions): Fetch => {
   const send = options.fetch ?? globalThis.fetch
   return async (input, init) => {
     const request = outgoing(input, init)
-    const wire = wireOf(who, request)
-    if (wire instanceof UngovernedCall) return refused(options, wire)
-    if (wire === undefined) return send(input, init)
+    const endpoint = who.provider.endpoint(request.method, request.path)
+    if (endpoint._tag === "Free") return send(input, init)
     const outer = current()
-    if (outer !== undefined) return joined(send, request, outer, wire)
-    let call: ModelCall
+    if (endpoint._tag === "Model" && outer !== undefined) return joined(send, request, outer, endpoint.wire)
+    let call: ModelCall | undefined
     try {
-      const body = await readBody(request)
-      if (body === undefined) return refused(options, ungoverned(who, request))
-      call = await open({ ...who, wire, body, signal: request.signal })
+      if (endpoint._tag === "Refused") await passUngoverned(who, request, request.signal)
+      else {
+        const body = await readBody(request)
+        if (body === undefined) throw ungoverned(who, request)
+        call = await open({ ...who, wire: endpoint.wire, body, signal: request.signal })
+      }
     } catch (error) {
       if (isGovernanceError(error) || isHaltError(error)) return refused(options, error)
       throw error
     }
-    return sendGoverned(send, request, call, true)
+    return call === undefined ? send(input, init) : sendGoverned(send, request, call, true)
   }
 }
 
@@ -74,25 +74,6 @@ const attempted = async (send: Fetch, request: Outgoing, live: LiveCall, owns: b
     throw reason
   }
 }
-
-/** Undefined: it costs nothing, or the program has allowed it. */
-const wireOf = (options: GovernedFetchOptions, request: Outgoing): Wire | UngovernedCall | undefined => {
-  const endpoint = options.provider.endpoint(request.method, request.path)
-  if (endpoint._tag === "Model") return endpoint.wire
-  return endpoint._tag === "Free" || isAllowed(options, request) ? undefined : ungoverned(options, request)
-}
-
-/** The program has said `POST /batches`: with whatever the base path of the API is before it. */
-export const isAllowed = (
-  { allow }: Pick<GovernOptions, "allow">,
-  { method, path }: { readonly method: string; readonly path: string }
-): boolean =>
-  (allow ?? []).some((name) => name.startsWith(`${method} `) && path.endsWith(name.slice(method.length + 1)))
-
-const ungoverned = (
-  { agentId, provider }: { readonly agentId: string; readonly provider: Pick<Provider, "name"> },
-  { method, path }: Outgoing
-) => new UngovernedCall({ agentId: Schema.decodeSync(AgentId)(agentId), provider: provider.name, method, path })
 
 const refused = ({ refusal }: GovernedFetchOptions, error: unknown): Response => {
   if (refusal === "respond") return refusalResponse(error)

@@ -74,6 +74,11 @@ export class LogicalCall {
     return this.#said
   }
 
+  /** True once that was said without an objection: what objects ends the call. */
+  get hasPassed(): boolean {
+    return this.#said !== undefined
+  }
+
   /** The call, where it may still send something. */
   get open(): ModelCall | undefined {
     return this.#call === undefined || this.#call.live.isSettled || this.#isAnswered ? undefined : this.#call

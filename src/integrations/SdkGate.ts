@@ -1,16 +1,10 @@
-import { Effect, Schema } from "effect"
-import { AgentId } from "../schema/Ids.ts"
-import type { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
-import { UngovernedCall } from "../schema/WrappedCallError.ts"
-import { Audit } from "../services/Audit.ts"
-import { Presence } from "../services/Presence.ts"
 import { current } from "./CurrentCall.ts"
-import { governedFetch, isAllowed } from "./GovernedFetch.ts"
-import { promise } from "./Host.ts"
+import { governedFetch } from "./GovernedFetch.ts"
 import { type Adopt, LogicalCall } from "./LogicalCall.ts"
 import { type GovernOptions, type ModelCall, open } from "./ModelCall.ts"
-import { outgoing } from "./Outgoing.ts"
+import { type Outgoing, outgoing } from "./Outgoing.ts"
 import type { Body, Endpoint, Provider, Wire } from "./Provider.ts"
+import { isAllowed, passUngoverned, ungoverned } from "./Ungoverned.ts"
 
 type Fetch = typeof globalThis.fetch
 
@@ -40,8 +34,7 @@ export const admit = async (governed: Governed, asked: Asked): Promise<ModelCall
   const endpoint: Endpoint = governed.provider.endpoint(asked.method, asked.path)
   if (endpoint._tag === "Free") return undefined
   if (endpoint._tag === "Refused") {
-    if (!isAllowed(governed, asked)) throw ungoverned(governed, asked)
-    await logical.once(() => promise(governed.governance, noted(governed, asked), asked.signal))
+    await logical.once(() => passUngoverned(governed, asked, asked.signal))
     return undefined
   }
   const { wire } = endpoint
@@ -61,28 +54,17 @@ export const guardedFetch = (governed: Governed, inner: Fetch, adopt: Adopt = (c
   const alone = governedFetch({ ...governed, fetch: inner, refusal: "respond" })
   return async (input, init) => {
     const logical = LogicalCall.current()
-    const call = logical?.open
-    if (logical === undefined || call === undefined) return alone(input, init)
+    if (logical === undefined) return alone(input, init)
     const request = outgoing(input, init)
+    const call = logical.open
+    // The gate has let this through by name, and said so in the log.
+    if (call === undefined && logical.hasPassed && isUngoverned(governed, request)) return inner(input, init)
+    if (call === undefined) return alone(input, init)
     if (logical.covers(call, await request.text())) return logical.send(inner, request, call, adopt)
     logical.replaced()
     return alone(input, init)
   }
 }
 
-/** What the program has allowed by name runs outside all budgets, so the log says that it ran; a halt stops it all the same. */
-const noted = ({ agentId, provider, sessionId }: Governed, { method, path }: Asked) =>
-  Effect.gen(function* () {
-    yield* (yield* Presence).assertNotHalted(agentId).pipe(Effect.catchTag("ModuleDisabledError", ignored))
-    yield* (yield* Audit).note({
-      kind: "call.ungoverned",
-      agentId,
-      sessionId,
-      metadata: { provider: provider.name, method, path: path.slice(0, 200) }
-    })
-  })
-
-const ignored = (_: ModuleDisabledError) => Effect.void
-
-const ungoverned = ({ agentId, provider }: Governed, { method, path }: Asked) =>
-  new UngovernedCall({ agentId: Schema.decodeSync(AgentId)(agentId), provider: provider.name, method, path })
+const isUngoverned = (governed: Governed, { method, path }: Outgoing): boolean =>
+  governed.provider.endpoint(method, path)._tag === "Refused" && isAllowed(governed, { method, path })

@@ -110,6 +110,28 @@ describe("A governed fetch", () => {
     assert.deepStrictEqual(await world.money(), { spent: 0, held: 0 })
   })
 
+  it("lets through what is allowed by name, says so in the log, and stops for a halt (THR-05, BEY-05)", async () => {
+    await using world = await openWorld()
+    const send = fetchOf(world, { allow: ["POST /batches"] })
+    const batch = () => send(`${world.provider.openAiUrl}/batches`, post("{}"))
+    assert.strictEqual((await batch()).status, 200)
+    assert.strictEqual(
+      tagOf(await rejection(send(`${world.provider.openAiUrl}/images/edits`, post("{}")))),
+      "UngovernedCall"
+    )
+    const rows = await world.run(Audit.use((audit) => audit.traceSessionChain(sessionId)))
+    assert.deepStrictEqual(
+      rows.map(({ kind, metadata }) => [kind, { ...Object(metadata) }.allowed]),
+      [
+        ["call.ungoverned", true],
+        ["call.ungoverned", false]
+      ]
+    )
+    await world.halt()
+    assert.strictEqual(tagOf(await rejection(batch())), "AgentHaltedError")
+    assert.strictEqual(world.provider.requests.length, 1)
+  })
+
   it("answers a refusal with 403 and no second try where it is told so, and keeps the error (ERR-01)", async () => {
     await using world = await openWorld({ budget: { perSessionUsd: 0 } })
     const send = fetchOf(world, { refusal: "respond" })

@@ -54,7 +54,11 @@ export const methodCases = ({ bodies, forgets = [], name, open, table }: MethodC
           const isRight = {
             governed: () =>
               requests.length > 0 && kinds.length === 2 * requests.length && held === 0 && tag === undefined,
-            denied: () => requests.length === 0 && tag === "UngovernedCall",
+            denied: () =>
+              requests.length === 0 &&
+              tag === "UngovernedCall" &&
+              kinds.length > 0 &&
+              kinds.every((kind) => kind === "call.ungoverned"),
             free: () => requests.length > 0 && kinds.length === 0 && tag === undefined,
             local: () => requests.length === 0 && kinds.length === 0 && tag === undefined
           }[verdict]

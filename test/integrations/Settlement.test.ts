@@ -48,7 +48,7 @@ const calls: Record<string, { readonly price: { input: number; output: number };
   openai: {
     price: { input: 150, output: 600 },
     call: (world, { maxTokens, streams }, sessionId, signal) =>
-      openAiOf(world, { sessionId }, { maxRetries: 0 }).chat.completions.create(
+      openAiOf(world, { sessionId }, { maxRetries: 0, logLevel: "off" }).chat.completions.create(
         { model: "gpt-4o-mini", messages, max_completion_tokens: maxTokens, stream: streams },
         { signal }
       )
@@ -56,7 +56,7 @@ const calls: Record<string, { readonly price: { input: number; output: number };
   "openai responses": {
     price: { input: 150, output: 600 },
     call: (world, { maxTokens, streams }, sessionId, signal) =>
-      openAiOf(world, { sessionId }, { maxRetries: 0 }).responses.create(
+      openAiOf(world, { sessionId }, { maxRetries: 0, logLevel: "off" }).responses.create(
         { model: "gpt-4o-mini", input: "How is it?", max_output_tokens: maxTokens, stream: streams },
         { signal }
       )
@@ -64,7 +64,7 @@ const calls: Record<string, { readonly price: { input: number; output: number };
   anthropic: {
     price: { input: 1000, output: 5000 },
     call: (world, { maxTokens, streams }, sessionId, signal) =>
-      anthropicOf(world, { sessionId }, { maxRetries: 0 }).messages.create(
+      anthropicOf(world, { sessionId }, { maxRetries: 0, logLevel: "off" }).messages.create(
         { model: "claude-haiku-4-5", messages, max_tokens: maxTokens, stream: streams },
         { signal }
       )

@@ -70,7 +70,8 @@ describe("A governed Anthropic client", () => {
     ])
       assert.strictEqual(((await rejection(call())) as { _tag?: string })._tag, "AgentHaltedError")
     assert.isTrue(isHaltError(await rejection(client.messages.stream(body).finalMessage())))
-    assert.isBelow(performance.now() - from, 400)
+    // No SDK retry came in between: each of those waits half a second.
+    assert.isBelow(performance.now() - from, 1500)
     assert.strictEqual(world.provider.requests.length, 0)
   })
 
@@ -161,7 +162,7 @@ describe("A governed Anthropic client", () => {
     const client = clientOf(world)
     assert.strictEqual((await client.messages.countTokens({ model, messages })).input_tokens, 10)
     assert.strictEqual(tagOf(await rejection(client.messages.batches.create({ requests: [] }))), "UngovernedCall")
-    assert.deepStrictEqual(await world.kinds(), [])
+    assert.deepStrictEqual(await world.kinds(), ["call.ungoverned"])
   })
 })
 
