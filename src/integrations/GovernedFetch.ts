@@ -60,6 +60,7 @@ export const sendGoverned = async (
 
 /** Below a wrapper that has opened the call: its meter counts, its signal cuts, its owner settles. */
 const joined = async (send: Fetch, request: Outgoing, live: LiveCall, wire: Wire) => {
+  live.meter.countedBelow = true
   const response = await attempted(send, request, live, false)
   return metered(response, { live, wire, hidesUsage: false, owns: false, signal: request.signal })
 }

@@ -13,6 +13,8 @@ export class Meter {
   #parts = 0
   #bytes = 0
   #isLost = false
+  /** True once a wrapper nearer to the wire counts this call: then the one above MUST NOT count the same answer again. */
+  countedBelow = false
 
   /** `inputTokens` is the estimate that was held; `maxTokens` is absent where the caller declared none. */
   constructor(model: string, inputTokens: number, maxTokens: number | undefined) {

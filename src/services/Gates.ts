@@ -14,9 +14,11 @@ import { decodeArgument } from "./Arguments.ts"
 import { askedOf } from "./Deadline.ts"
 import { GateDecisions } from "./GateDecisions.ts"
 import { GateRequests } from "./GateRequests.ts"
+import { type ToolStanding, type ToolWish, toolStanding } from "./GateStanding.ts"
 import { GateStore } from "./GateStore.ts"
 import { Halts } from "./Halts.ts"
 import { Lineages } from "./Lineages.ts"
+import { Policies } from "./Policies.ts"
 import { Settings } from "./Settings.ts"
 import { standing } from "./Standing.ts"
 
@@ -60,6 +62,10 @@ export class Gates extends Context.Service<
       plan: CallPlan,
       options: CallOptions
     ) => Effect.Effect<boolean, AgentHaltedError | InvalidInput | StoreError | ModuleDisabledError>
+    /** Whether a person has to approve a tool's call, and what became of the request that this very call led to, if any did. */
+    readonly standing: (
+      call: ToolWish
+    ) => Effect.Effect<ToolStanding, AgentHaltedError | InvalidInput | StoreError | ModuleDisabledError>
     /** What the reviewer put in place of the agent's arguments, as canonical text; none unless granted so and still good. */
     readonly editedArguments: (
       requestId: string
@@ -76,6 +82,7 @@ export const make = Effect.gen(function* () {
   const decisions = yield* GateDecisions
   const store = yield* GateStore
   const lineages = yield* Lineages
+  const policies = yield* Policies
   const halts = yield* Halts
   const settings = yield* Settings
   const { keys } = requests
@@ -176,6 +183,14 @@ export const make = Effect.gen(function* () {
       return yield* acted("hasGranted", store.hasGranted(agentId))
     }),
     approvedFor,
+    standing: toolStanding({
+      requests,
+      policies,
+      lineages,
+      stand,
+      stateOf: (requestId) => asked("stateOf", store.stateOf(requestId)),
+      list: (query) => asked("list", store.list(query))
+    }),
     editedArguments: Effect.fn("Gates.editedArguments")(function* (id) {
       const view = yield* requests.read(yield* decodeArgument(GateRequestId, "requestId", id))
       if (view === null || view.gate.state !== "granted") return Option.none()

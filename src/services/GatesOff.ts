@@ -16,6 +16,7 @@ export const layer = Layer.effect(
       claim: () => disabled,
       hasGrantedApproval: () => disabled,
       approvedFor: () => disabled,
+      standing: () => disabled,
       editedArguments: () => disabled,
       cleanupResolved: () => disabled
     })
