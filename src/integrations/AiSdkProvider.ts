@@ -1,0 +1,74 @@
+import { Schema } from "effect"
+import { AgentId } from "../schema/Ids.ts"
+import { UngovernedCall } from "../schema/WrappedCallError.ts"
+import type { Who } from "./AiSdkCall.ts"
+import { isEmbeddingModel, isLanguageModel } from "./AiSdkModel.ts"
+import { record } from "./Reading.ts"
+
+/** What makes a governed model of a model. */
+type Wrap = (model: object) => object
+
+/**
+ * A provider whose models are governed and which refuses everything else: models for pictures, sound and video, batches,
+ * files and whatever a later version adds, since their cost is not known before the call (THR-05).
+ */
+export const governedProvider = <P extends object>(who: Who, provider: P, wrap: Wrap): P => {
+  const name = String(record(provider).provider ?? "the provider")
+  const members = new Map<string, unknown>()
+
+  const refused = (kind: string, id: unknown) => {
+    const agentId = Schema.decodeSync(AgentId)(who.agentId)
+    return new UngovernedCall({ agentId, provider: name, method: kind, path: typeof id === "string" ? id : "" })
+  }
+  const isAllowed = (kind: string, id: unknown) =>
+    (who.allow ?? []).some((entry) => entry === kind || entry === `${kind} ${String(id)}`)
+
+  const governed = (kind: string, id: unknown, made: unknown): unknown => {
+    if (isLanguageModel(made) || isEmbeddingModel(made)) return wrap(made)
+    if (isAllowed(kind, id)) return made
+    throw refused(kind, id)
+  }
+
+  const member = (target: P, key: string): unknown => {
+    const value: unknown = Reflect.get(target, key, target)
+    if (typeof value !== "function")
+      return typeof value === "object" && value !== null && key !== "tools" ? undefined : value
+    return (...given: ReadonlyArray<unknown>): unknown => {
+      const [id] = given
+      if (!factories.has(key) && !isAllowed(key, id)) throw refused(key, id)
+      return governed(key, id, Reflect.apply(value, target, given))
+    }
+  }
+
+  return new Proxy(provider, {
+    apply: (target, _this, given: ReadonlyArray<unknown>) =>
+      // The trap exists for functions only.
+      governed("languageModel", given[0], Reflect.apply(target as unknown as CallableFunction, undefined, given)),
+    get: (target, key) => {
+      if (typeof key === "symbol") return Reflect.get(target, key, target)
+      if (!members.has(key)) members.set(key, member(target, key))
+      return members.get(key)
+    }
+  })
+}
+
+/** `customProvider`, registries and provider packages all have `languageModel`. */
+export const isProvider = (value: unknown): value is object =>
+  ((typeof value === "object" && value !== null) || typeof value === "function") &&
+  "languageModel" in value &&
+  typeof value.languageModel === "function"
+
+/** They make models and send nothing. */
+const factories: ReadonlySet<string> = new Set([
+  "languageModel",
+  "chat",
+  "chatModel",
+  "responses",
+  "messages",
+  "completion",
+  "completionModel",
+  "embedding",
+  "embeddingModel",
+  "textEmbedding",
+  "textEmbeddingModel"
+])

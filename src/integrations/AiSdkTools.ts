@@ -1,0 +1,129 @@
+import type { ToolSet } from "ai"
+import { ApprovalPending } from "../schema/Gate.ts"
+import { AgentId } from "../schema/Ids.ts"
+import { type Approval, approvalOf, useApproved } from "./ApprovedTool.ts"
+import { items, record } from "./Reading.ts"
+import type { ToolOptions } from "./Tool.ts"
+
+export interface AiSdkToolOptions<Tools extends ToolSet = ToolSet>
+  extends Pick<ToolOptions, "governance" | "agentId" | "sessionId" | "metadata" | "maxUsd"> {
+  /** Which uses wait for a person besides those that the gate policy names: all of a tool, or by its arguments. */
+  readonly approve?: { readonly [Name in keyof Tools]?: boolean | ((input: never) => boolean | PromiseLike<boolean>) }
+  /**
+   * Without `wait: true` a use that needs a person stops the run with a `tool-approval-request`; with it, the tool waits where
+   * it stands.
+   */
+  readonly approval?: ToolOptions["approval"]
+}
+
+/** What `generateText`, `streamText` and `ToolLoopAgent` take: spread it into their settings. */
+export interface GovernedTools<Tools extends ToolSet> {
+  readonly tools: Tools
+  readonly toolApproval: (asked: ToolCallAsked) => Promise<ToolApprovalStatus>
+}
+
+interface ToolCallAsked {
+  readonly toolCall: { readonly toolName: string; readonly toolCallId: string; readonly input: unknown }
+  readonly messages: ReadonlyArray<unknown>
+}
+
+type ToolApprovalStatus =
+  | { readonly type: "not-applicable" }
+  | { readonly type: "denied"; readonly reason: string }
+  | { readonly type: "user-approval"; readonly reason: string }
+
+type Execute = (input: unknown, options: ExecuteOptions) => unknown
+interface ExecuteOptions {
+  readonly toolCallId: string
+  readonly messages: ReadonlyArray<unknown>
+  readonly abortSignal?: AbortSignal | undefined
+}
+
+/**
+ * Every `execute` becomes a governed call of its tool, and approvals are the database's: what a message history says about
+ * them counts for nothing (BEY-03, BEY-10). Tools without `execute` run elsewhere and are left as they are.
+ */
+export const governTools = <Tools extends ToolSet>(
+  tools: Tools,
+  options: AiSdkToolOptions<Tools>
+): GovernedTools<Tools> => {
+  const { agentId, approval, approve, governance, maxUsd, metadata, sessionId } = options
+
+  const needs = async (
+    name: string,
+    input: unknown,
+    use: { readonly toolCallId: string; readonly messages: unknown }
+  ) => {
+    const own = record(approve)[name] ?? record(tools[name]).needsApproval
+    return own === true || (typeof own === "function" && (await own(input, use)) === true)
+  }
+
+  const useOf = async (name: string, input: unknown, given: ExecuteOptions) => {
+    const required = await needs(name, input, given)
+    const { abortSignal: signal, toolCallId } = given
+    return {
+      ...{ governance, agentId, sessionId, metadata, maxUsd, tool: name, signal },
+      // An id of a call means nothing in another conversation.
+      callKey: sessionId === undefined ? toolCallId : `${sessionId}\n${toolCallId}`,
+      approval: { wait: false, ...approval, ...(required ? { required } : {}) }
+    }
+  }
+
+  const governed = (name: string, tool: Tools[string]): Tools[string] => {
+    // Their type follows the arguments of each tool, of which nothing is known here.
+    const execute = tool.execute as Execute | undefined
+    if (execute === undefined) return tool
+    const run = async (input: unknown, given: ExecuteOptions) =>
+      useApproved(await useOf(name, input, given), input, (approved, abortSignal) =>
+        lastOf(execute.call(tool, approved, { ...given, abortSignal }))
+      )
+    return { ...tool, execute: run }
+  }
+
+  const entries = Object.entries(tools).map(([name, tool]) => [name, governed(name, tool as Tools[string])])
+  return {
+    // Same names, same shapes, other functions.
+    tools: Object.fromEntries(entries) as Tools,
+    toolApproval: async ({ messages, toolCall }) => {
+      const { input, toolCallId, toolName } = toolCall
+      if (!Object.hasOwn(tools, toolName) || approval?.wait === true) return { type: "not-applicable" }
+      const use = await useOf(toolName, input, { toolCallId, messages })
+      const answer = await approvalOf(use, input)
+      if (answer._tag === "Waiting" && isResumed(messages, toolCallId)) {
+        // Somebody said yes in the history; no person has said so here.
+        throw new ApprovalPending({ agentId: AgentId.make(agentId), tool: toolName, requestId: answer.requestId })
+      }
+      return statusOf(answer)
+    }
+  }
+}
+
+const statusOf = (answer: Approval): ToolApprovalStatus => {
+  switch (answer._tag) {
+    case "Refused":
+      return { type: "denied", reason: answer.error.message }
+    case "Waiting":
+      return {
+        type: "user-approval",
+        reason: answer.requestId === null ? "waits for a person" : `waits for a person: request ${answer.requestId}`
+      }
+    default:
+      return { type: "not-applicable" }
+  }
+}
+
+/** A call that the messages hold already was asked for before: this is somebody's answer to it. */
+const isResumed = (messages: ReadonlyArray<unknown>, toolCallId: string): boolean =>
+  messages.some((message) =>
+    items(record(message).content).some((part) => part.type === "tool-call" && part.toolCallId === toolCallId)
+  )
+
+/** What a tool yields on its way is not passed on: its call is over with its last word. */
+const lastOf = async (result: unknown): Promise<unknown> => {
+  const awaited = await result
+  if (typeof awaited !== "object" || awaited === null || !(Symbol.asyncIterator in awaited)) return awaited
+  let last: unknown
+  // Checked in the line above.
+  for await (const part of awaited as AsyncIterable<unknown>) last = part
+  return last
+}
