@@ -1,14 +1,16 @@
-import type { ToolSet } from "ai"
 import { ApprovalPending } from "../schema/Gate.ts"
 import { AgentId } from "../schema/Ids.ts"
 import { type Approval, approvalOf, useApproved } from "./ApprovedTool.ts"
 import { items, record } from "./Reading.ts"
 import type { ToolOptions } from "./Tool.ts"
 
-export interface AiSdkToolOptions<Tools extends ToolSet = ToolSet>
+/** The SDK's own `ToolSet` refuses tools without `execute` where optional properties are exact. */
+type Tools = { readonly [name: string]: object }
+
+export interface AiSdkToolOptions<Set extends Tools = Tools>
   extends Pick<ToolOptions, "governance" | "agentId" | "sessionId" | "metadata" | "maxUsd"> {
   /** Which uses wait for a person besides those that the gate policy names: all of a tool, or by its arguments. */
-  readonly approve?: { readonly [Name in keyof Tools]?: boolean | ((input: never) => boolean | PromiseLike<boolean>) }
+  readonly approve?: { readonly [Name in keyof Set]?: boolean | ((input: never) => boolean | PromiseLike<boolean>) }
   /**
    * Without `wait: true` a use that needs a person stops the run with a `tool-approval-request`; with it, the tool waits where
    * it stands.
@@ -17,8 +19,8 @@ export interface AiSdkToolOptions<Tools extends ToolSet = ToolSet>
 }
 
 /** What `generateText`, `streamText` and `ToolLoopAgent` take: spread it into their settings. */
-export interface GovernedTools<Tools extends ToolSet> {
-  readonly tools: Tools
+export interface GovernedTools<Set extends Tools> {
+  readonly tools: Set
   readonly toolApproval: (asked: ToolCallAsked) => Promise<ToolApprovalStatus>
 }
 
@@ -43,10 +45,7 @@ interface ExecuteOptions {
  * Every `execute` becomes a governed call of its tool, and approvals are the database's: what a message history says about
  * them counts for nothing (BEY-03, BEY-10). Tools without `execute` run elsewhere and are left as they are.
  */
-export const governTools = <Tools extends ToolSet>(
-  tools: Tools,
-  options: AiSdkToolOptions<Tools>
-): GovernedTools<Tools> => {
+export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOptions<Set>): GovernedTools<Set> => {
   const { agentId, approval, approve, governance, maxUsd, metadata, sessionId } = options
 
   const needs = async (
@@ -69,9 +68,9 @@ export const governTools = <Tools extends ToolSet>(
     }
   }
 
-  const governed = (name: string, tool: Tools[string]): Tools[string] => {
+  const governed = (name: string, tool: object): object => {
     // Their type follows the arguments of each tool, of which nothing is known here.
-    const execute = tool.execute as Execute | undefined
+    const execute = record(tool).execute as Execute | undefined
     if (execute === undefined) return tool
     const run = async (input: unknown, given: ExecuteOptions) =>
       useApproved(await useOf(name, input, given), input, (approved, abortSignal) =>
@@ -80,10 +79,10 @@ export const governTools = <Tools extends ToolSet>(
     return { ...tool, execute: run }
   }
 
-  const entries = Object.entries(tools).map(([name, tool]) => [name, governed(name, tool as Tools[string])])
+  const entries = Object.entries(tools).map(([name, tool]) => [name, governed(name, tool)])
   return {
     // Same names, same shapes, other functions.
-    tools: Object.fromEntries(entries) as Tools,
+    tools: Object.fromEntries(entries) as Set,
     toolApproval: async ({ messages, toolCall }) => {
       const { input, toolCallId, toolName } = toolCall
       if (!Object.hasOwn(tools, toolName) || approval?.wait === true) return { type: "not-applicable" }
