@@ -1,0 +1,74 @@
+import type { FunctionTool } from "@openai/agents"
+import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
+import { approvalOf, useApproved } from "./ApprovedTool.ts"
+import { record } from "./Reading.ts"
+import type { ToolOptions } from "./Tool.ts"
+
+export interface OpenAiAgentsToolOptions
+  extends Pick<ToolOptions, "governance" | "agentId" | "sessionId" | "metadata" | "maxUsd"> {
+  /** Without `wait: true` a use that needs a person interrupts the run; with it, the tool waits where it stands. */
+  readonly approval?: ToolOptions["approval"]
+}
+
+/** Any tool that this process runs; its type has the types of its own arguments in places that contradict each other. */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+type AnyTool = FunctionTool<any, any, any>
+
+/**
+ * Makes every use of a function tool a governed call, in place, and returns the same tool: the SDK knows its tools by identity.
+ * Its `needsApproval` asks the database: what a serialized run says of approvals counts for nothing (BEY-02, BEY-03).
+ */
+export const governTool = <T extends AnyTool>(tool: T, options: OpenAiAgentsToolOptions): T => {
+  if (governed.has(tool)) return tool
+  governed.add(tool)
+  const { invoke, needsApproval } = tool
+  const { agentId, approval, governance, maxUsd, metadata, sessionId } = options
+  const waits = approval?.wait === true
+
+  const useOf = (callId: string, required: boolean) => ({
+    ...{ governance, agentId, sessionId, metadata, maxUsd, tool: tool.name },
+    // An id of a call means nothing in another conversation.
+    callKey: sessionId === undefined ? callId : `${sessionId}\n${callId}`,
+    approval: { wait: false, ...approval, ...(required ? { required } : {}) }
+  })
+
+  tool.needsApproval = async (context, input, callId) => {
+    const required = await needsApproval.call(tool, context, input, callId)
+    if (waits || callId === undefined) return required && !waits
+    const { _tag } = await approvalOf(useOf(callId, required), input)
+    return _tag === "Waiting"
+  }
+
+  tool.invoke = async (context, input, details) => {
+    const asked = parsed(input)
+    const callId = details?.toolCall?.callId ?? crypto.randomUUID()
+    const required = await needsApproval.call(tool, context, asked, callId)
+    const use = { ...useOf(callId, required), signal: details?.signal }
+    try {
+      return await useApproved(use, asked, (approved, signal) => {
+        const given = JSON.stringify(approved) === JSON.stringify(asked) ? input : JSON.stringify(approved)
+        return invoke.call(tool, context, given, { ...details, signal })
+      })
+    } catch (error) {
+      // A refusal is an answer that the model can live with; a halt is the end of the run, and so is a person who is not done.
+      const isFinal = isHaltError(error) || record(error)._tag === "ApprovalPending" || !isGovernanceError(error)
+      if (isFinal || tool.errorFunction === null) throw error
+      const say = tool.errorFunction ?? refused
+      return say(context, error instanceof Error ? error : new Error(String(error)), details)
+    }
+  }
+  return tool
+}
+
+const governed = new WeakSet<object>()
+
+const refused = (_: unknown, error: unknown) => `The tool was not run. ${error instanceof Error ? error.message : ""}`
+
+/** As the SDK does it: no arguments are an empty object; what is no JSON is refused by the tool itself. */
+const parsed = (input: string): unknown => {
+  try {
+    return JSON.parse(input === "" ? "{}" : input)
+  } catch {
+    return input
+  }
+}
