@@ -58,7 +58,11 @@ const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, si
   // A stream that nobody begins to read is given up like one that nobody goes on with.
   live.idle(true)
 
+  // SDKs stop reading at the last event and drop the rest, which breaks nothing.
+  let isOver = false
+
   const completed = async () => {
+    isOver = true
     signal?.removeEventListener("abort", aborted)
     if (owns) await live.settle({ _tag: "Completed" })
   }
@@ -114,7 +118,7 @@ const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, si
         live.idle(true)
       },
       cancel: async (reason) => {
-        await broken(reason ?? new Error("the stream was dropped"))
+        if (!isOver) await broken(reason ?? new Error("the stream was dropped"))
         await reader.cancel(reason).catch(() => {})
       }
     },

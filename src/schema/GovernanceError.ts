@@ -102,7 +102,7 @@ const tags: ReadonlySet<string> = new Set<GovernanceError["_tag"]>([
   "StoreError"
 ])
 
-/** Finds a governance error in a value or along its `cause`s: foreign frameworks wrap what they catch. */
+/** Finds a governance error in a value or along its `cause`s: foreign frameworks wrap what they catch, some of them as `error`. */
 export const isGovernanceError = (value: unknown): boolean => holds(value, tags)
 
 /** The same for a halt, which is no governance error. */
@@ -114,7 +114,8 @@ const holds = (value: unknown, among: ReadonlySet<string>): boolean => {
   let current = value
   for (let depth = 0; depth < 16 && typeof current === "object" && current !== null; depth++) {
     if ("_tag" in current && typeof current._tag === "string" && among.has(current._tag)) return true
-    current = "cause" in current ? current.cause : undefined
+    const { cause, error }: { readonly cause?: unknown; readonly error?: unknown } = current
+    current = cause ?? error
   }
   return false
 }

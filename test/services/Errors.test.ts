@@ -208,6 +208,7 @@ describe("Errors", () => {
     for (const error of governance) {
       assert.isTrue(isGovernanceError(error), error.name)
       assert.isTrue(isGovernanceError(new Error("sdk", { cause: new Error("http", { cause: error }) })), error.name)
+      assert.isTrue(isGovernanceError(Object.assign(new Error("tool"), { error })), error.name)
       assert.isFalse(isHaltError(error))
     }
     assert.isFalse(isGovernanceError(halted))
