@@ -5,8 +5,7 @@ import { bodyOf, bytesOf, estimateOf, mostTokens, plainBody, toolNames, usageOf,
 import { current, within } from "./CurrentCall.ts"
 import { endOfError } from "./EndOfError.ts"
 import type { LiveCall } from "./LiveCall.ts"
-import { type GovernOptions, open } from "./ModelCall.ts"
-import type { Wire } from "./Provider.ts"
+import { type GovernOptions, open, type RequestWire } from "./ModelCall.ts"
 
 export interface AiSdkOptions extends GovernOptions {
   /** The price book's name of the provider, where the model's own says nothing to it: a gateway, a local server. */
@@ -44,7 +43,14 @@ export const embed = async (
   if (current() !== undefined) return model.doEmbed(params)
   const body = plainBody({ model: model.modelId, values: params.values, providerOptions: params.providerOptions })
   const wire = wireOf(model, { maxTokens: 0, tools: [] })
-  const { live } = await open({ ...who, provider: priced(who, model), wire, body, signal: params.abortSignal })
+  const { live } = await open({
+    ...who,
+    provider: priced(who, model),
+    wire,
+    body,
+    routes: false,
+    signal: params.abortSignal
+  })
   const sent = { ...params, abortSignal: both(live, params.abortSignal) }
   const result = await attempted(live, () => model.doEmbed(sent))
   const inputTokens = result.usage?.tokens
@@ -68,6 +74,8 @@ const opened = async (who: Who, model: LanguageModelV4, params: CallParams) => {
     wire,
     body: bodyOf(model.modelId, params),
     estimateInput: who.estimateInput ?? (() => estimateOf({ ...visible, abortSignal: undefined, headers: undefined })),
+    // A model object is one model.
+    routes: false,
     signal: params.abortSignal
   })
   return { live, sent: { ...visible, abortSignal: both(live, params.abortSignal) } }
@@ -78,13 +86,10 @@ const wireOf = (
   model: AnyModel,
   asked: { readonly maxTokens: number | undefined; readonly tools: ReadonlyArray<string> },
   rewrite?: (isVisible: (tool: string) => boolean) => ReturnType<typeof bodyOf>
-): Wire => ({
+): RequestWire => ({
   llm: `llm.${model.provider}`,
   request: () => ({ ...asked, model: pricedAs(model).model, stream: false }),
-  // A model object is one model: routing to another has to choose another object.
-  rewrite: (body, { isVisible }) => ({ body: rewrite?.(isVisible) ?? body, hidesUsage: false }),
-  usage: () => undefined,
-  event: () => ({})
+  rewrite: (body, { isVisible }) => ({ body: rewrite?.(isVisible) ?? body, hidesUsage: false })
 })
 
 const priced = ({ provider }: AiSdkOptions, model: AnyModel) => ({ name: provider ?? pricedAs(model).provider })

@@ -6,7 +6,7 @@ import { DeclaredMaximumExceeded, UngovernedCall } from "../schema/WrappedCallEr
 import { current, within } from "./CurrentCall.ts"
 import { endOfError } from "./EndOfError.ts"
 import type { LiveCall } from "./LiveCall.ts"
-import { type GovernOptions, open } from "./ModelCall.ts"
+import { type GovernOptions, open, type RequestWire } from "./ModelCall.ts"
 import {
   bodyOf,
   classesOf,
@@ -109,19 +109,18 @@ export class GovernedModel implements Model {
     }
     let sent = request
     const provider = who.provider ?? "openai"
-    const wire: Wire = {
+    const wire: RequestWire = {
       llm: this.#wire?.llm ?? `llm.${provider}`,
       request: () => ({ model: name, maxTokens: mostTokens(request), stream: false, tools: toolNames(request) }),
-      // A model object is one model: routing to another has to choose another object.
       rewrite: (_, { isVisible }) => {
         sent = withTools(request, isVisible)
         return { body: bodyOf(name, sent), hidesUsage: false }
-      },
-      usage: () => undefined,
-      event: () => ({})
+      }
     }
     const { signal } = request
-    const { live } = await open({ ...who, provider: { name: provider }, wire, body: bodyOf(name, request), signal })
+    // A model object is one model.
+    const asked = { ...who, provider: { name: provider }, wire, body: bodyOf(name, request), routes: false }
+    const { live } = await open({ ...asked, signal })
     return {
       live,
       sent: { ...sent, signal: signal === undefined ? live.signal : AbortSignal.any([live.signal, signal]) }

@@ -130,7 +130,8 @@ export const rejection = (promise: PromiseLike<unknown>): Promise<unknown> =>
 export const tagOf = (error: unknown): string => {
   for (let at = error, i = 0; typeof at === "object" && at !== null && i < 8; i++) {
     if ("_tag" in at) return String(at._tag)
-    at = "cause" in at ? at.cause : undefined
+    const { cause, error }: { readonly cause?: unknown; readonly error?: unknown } = at
+    at = cause ?? error
   }
   return String(error)
 }
