@@ -3,7 +3,6 @@ import { AgentId } from "../schema/Ids.ts"
 import { UngovernedCall } from "../schema/WrappedCallError.ts"
 import type { Who } from "./AiSdkCall.ts"
 import { isEmbeddingModel, isLanguageModel } from "./AiSdkModel.ts"
-import { record } from "./Reading.ts"
 
 /** What makes a governed model of a model. */
 type Wrap = (model: object) => object
@@ -13,12 +12,16 @@ type Wrap = (model: object) => object
  * files and whatever a later version adds, since their cost is not known before the call (THR-05).
  */
 export const governedProvider = <P extends object>(who: Who, provider: P, wrap: Wrap): P => {
-  const name = String(record(provider).provider ?? "the provider")
   const members = new Map<string, unknown>()
 
   const refused = (kind: string, id: unknown) => {
     const agentId = Schema.decodeSync(AgentId)(who.agentId)
-    return new UngovernedCall({ agentId, provider: name, method: kind, path: typeof id === "string" ? id : "" })
+    return new UngovernedCall({
+      agentId,
+      provider: who.provider ?? "ai-sdk",
+      method: kind,
+      path: typeof id === "string" ? id : ""
+    })
   }
   const isAllowed = (kind: string, id: unknown) =>
     (who.allow ?? []).some((entry) => entry === kind || entry === `${kind} ${String(id)}`)

@@ -47,7 +47,7 @@ export const governTool = <T extends AnyTool>(tool: T, options: OpenAiAgentsTool
     try {
       return await useApproved(use, asked, (approved, signal) => {
         const given = JSON.stringify(approved) === JSON.stringify(asked) ? input : JSON.stringify(approved)
-        return invoke.call(tool, context, given, { ...details, signal })
+        return invoke.call(tool, context, given, withSignal(details ?? {}, signal))
       })
     } catch (error) {
       // A refusal is an answer that the model can live with; a halt is the end of the run, and so is a person who is not done.
@@ -61,6 +61,12 @@ export const governTool = <T extends AnyTool>(tool: T, options: OpenAiAgentsTool
 }
 
 const governed = new WeakSet<object>()
+
+type Details = NonNullable<Parameters<AnyTool["invoke"]>[2]>
+
+/** In place: the SDK keeps what an agent as a tool inherits from its run in hidden properties of this very object. */
+const withSignal = (details: Details, signal: AbortSignal): Details =>
+  Object.defineProperty(details, "signal", { value: signal, configurable: true, enumerable: true, writable: true })
 
 const refused = (_: unknown, error: unknown) => `The tool was not run. ${error instanceof Error ? error.message : ""}`
 
