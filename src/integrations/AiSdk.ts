@@ -30,7 +30,7 @@ export const governWith = <T extends object>(target: T, options: AiSdkOptions): 
   const problem = problemOf(target)
   if (problem !== undefined) throw problem
   if (governed.has(target)) {
-    options.governance.run(Effect.logWarning("governance.wrapped_twice", { client: "ai-sdk", agent: options.agentId }))
+    options.governance.run(Effect.logWarning("wrapper.already_governed", { wrapper: "ai-sdk" }))
     return target
   }
   const who = { ...options, sessionId: options.sessionId ?? crypto.randomUUID() }

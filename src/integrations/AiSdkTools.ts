@@ -7,10 +7,14 @@ import type { ToolOptions } from "./Tool.ts"
 /** The SDK's own `ToolSet` refuses tools without `execute` where optional properties are exact. */
 type Tools = { readonly [name: string]: object }
 
+type InputOf<T> = T extends { readonly execute?: (input: infer Input, ...rest: never) => unknown } ? Input : never
+
 export interface AiSdkToolOptions<Set extends Tools = Tools>
   extends Pick<ToolOptions, "governance" | "agentId" | "sessionId" | "metadata" | "maxUsd"> {
   /** Which uses wait for a person besides those that the gate policy names: all of a tool, or by its arguments. */
-  readonly approve?: { readonly [Name in keyof Set]?: boolean | ((input: never) => boolean | PromiseLike<boolean>) }
+  readonly approve?: {
+    readonly [Name in keyof Set]?: boolean | ((input: InputOf<Set[Name]>) => boolean | PromiseLike<boolean>)
+  }
   /**
    * Without `wait: true` a use that needs a person stops the run with a `tool-approval-request`; with it, the tool waits where
    * it stands.

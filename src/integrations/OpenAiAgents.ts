@@ -20,8 +20,7 @@ export const governWith = (provider: ModelProvider, options: OpenAiAgentsOptions
   const problem = problemOf(provider)
   if (problem !== undefined) throw problem
   if (governed.has(provider)) {
-    const facts = { client: "openai-agents", agent: options.agentId }
-    options.governance.run(Effect.logWarning("governance.wrapped_twice", facts))
+    options.governance.run(Effect.logWarning("wrapper.already_governed", { wrapper: "openai-agents" }))
     return provider
   }
   const wrapped = new GovernedProvider(whoOf(options), provider)

@@ -57,4 +57,34 @@ describe("examples", () => {
       "  governance.decision = refused"
     ])
   })
+
+  it("ai-sdk.ts runs a refund once: not by a yes in the chat, and not again with the same history (BEY-02, BEY-03)", () => {
+    const lines = run("ai-sdk.ts").trim().split("\n")
+    assert.match(lines.pop() ?? "", /^refused: Agent clerk was halted by rita@example.org/)
+    assert.deepStrictEqual(lines, [
+      "stopped: a person has to approve",
+      "somebody says yes in the chat:",
+      "refused: refund by agent clerk waits for the approval of a person",
+      'rita approves: refund {"order":"A-17","usd":"1000.00"}',
+      "  pays 1000.00 back for A-17",
+      "Done.",
+      "the same history again:",
+      "Done."
+    ])
+  })
+
+  it("openai-agents.ts runs a refund once: not by a yes in the saved run, and not when it is resumed again (BEY-02, BEY-03)", () => {
+    const lines = run("openai-agents.ts").trim().split("\n")
+    assert.match(lines.pop() ?? "", /^refused: Agent clerk was halted by rita@example.org/)
+    assert.deepStrictEqual(lines, [
+      "stopped: a person has to approve",
+      "somebody approves it in the saved run:",
+      "refused: Failed to run function tools: ApprovalPending: refund by agent clerk waits for the approval of a person",
+      'rita approves: refund {"order":"A-17","usd":"1000.00"}',
+      "  pays 1000.00 back for A-17",
+      "Done.",
+      "the same saved run again:",
+      "Done."
+    ])
+  })
 })

@@ -201,7 +201,7 @@ describe("A governed model of the AI SDK", () => {
     const model = provider.chat("gpt-4o")
     assert.strictEqual(governWith(provider, who(world)), provider)
     assert.strictEqual(governWith(model, who(world)), model)
-    assert.lengthOf(world.logged("governance.wrapped_twice"), 2)
+    assert.lengthOf(world.logged("wrapper.already_governed"), 2)
     // Around one that another wrapper has changed it joins.
     const around = governWith(wrapLanguageModel({ model, middleware: [] }), who(world))
     await generateText({ model: around, ...ask })

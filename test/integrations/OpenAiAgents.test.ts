@@ -283,7 +283,7 @@ describe("A governed provider of the agents SDK", () => {
     await using world = await openWorld({ script: { usage } })
     const provider = governWith(plain(world, false), who(world))
     assert.strictEqual(governWith(provider, who(world)), provider)
-    assert.lengthOf(world.logged("governance.wrapped_twice"), 1)
+    assert.lengthOf(world.logged("wrapper.already_governed"), 1)
     assert.isTrue((await world.run(Wrappers.use((w) => Effect.succeed(w.registered())))).has("openai-agents"))
     const none: object = {}
     assert.throws(() => governWith(none as OpenAIProvider, who(world)), /not a provider of models/)
