@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import { AgentId } from "../schema/Ids.ts"
 import { UngovernedCall } from "../schema/WrappedCallError.ts"
+import { Audit } from "../services/Audit.ts"
 import type { Who } from "./AiSdkCall.ts"
 import { isEmbeddingModel, isLanguageModel } from "./AiSdkModel.ts"
 
@@ -28,8 +29,9 @@ export const governedProvider = <P extends object>(who: Who, provider: P, wrap: 
 
   const governed = (kind: string, id: unknown, made: unknown): unknown => {
     if (isLanguageModel(made) || isEmbeddingModel(made)) return wrap(made)
-    if (isAllowed(kind, id)) return made
-    throw refused(kind, id)
+    if (!isAllowed(kind, id)) throw refused(kind, id)
+    noted(who, kind, id)
+    return made
   }
 
   const member = (target: P, key: string): unknown => {
@@ -53,6 +55,12 @@ export const governedProvider = <P extends object>(who: Who, provider: P, wrap: 
       return members.get(key)
     }
   })
+}
+
+/** What the program has allowed by name runs outside all budgets, so the log says that it was made. */
+const noted = ({ agentId, governance, provider = "ai-sdk", sessionId }: Who, method: string, id: unknown) => {
+  const metadata = { provider, method, path: String(id ?? "").slice(0, 200) }
+  governance.run(Audit.use((audit) => audit.note({ kind: "call.ungoverned", agentId, sessionId, metadata })))
 }
 
 /** `customProvider`, registries and provider packages all have `languageModel`. */

@@ -8,7 +8,7 @@ import { governWith } from "../../src/integrations/AiSdk.ts"
 import { isEmbeddingModel, isLanguageModel } from "../../src/integrations/AiSdkModel.ts"
 import { record } from "../../src/integrations/Reading.ts"
 import type { FakeReply } from "../../src/testing/FakeProvider.ts"
-import { agentId, type FrameworkWorld, openWorld, rejection, sessionId, tagOf } from "./FrameworkWorld.ts"
+import { agentId, type FrameworkWorld, openWorld, rejection, sessionId, tagOf, until } from "./FrameworkWorld.ts"
 
 const who = (world: FrameworkWorld) => ({ governance: world.governance, agentId, sessionId })
 
@@ -249,7 +249,7 @@ describe("Every member of a governed provider", () => {
     })
   }
 
-  it("may be used when the program allows it by name, and then is not governed (THR-05)", async () => {
+  it("may be used when the program allows it by name, and then the log says that it was made (THR-05)", async () => {
     await using world = await openWorld()
     const raw = createOpenAI({ apiKey: "none", baseURL: world.provider.openAiUrl })
     const provider = governWith(raw, { ...who(world), allow: ["imageModel gpt-image-1", "files"] })
@@ -257,6 +257,8 @@ describe("Every member of a governed provider", () => {
     assert.throws(() => provider.imageModel("dall-e-3"), /is not governed/)
     assert.doesNotThrow(() => provider.files())
     assert.throws(() => provider.skills(), /is not governed/)
+    await until(async () => (await world.kinds()).length === 2)
+    assert.deepStrictEqual(await world.kinds(), ["call.ungoverned", "call.ungoverned"])
   })
 
   it("registries and custom providers of governed providers are governed, and can be governed themselves (WRP-01)", async () => {

@@ -1,6 +1,6 @@
 import { createOpenAI } from "@ai-sdk/openai"
 import { assert, describe, it } from "@effect/vitest"
-import { generateText, type ModelMessage, stepCountIs, streamText, type ToolSet, tool } from "ai"
+import { generateText, type ModelMessage, stepCountIs, streamText, ToolLoopAgent, type ToolSet, tool } from "ai"
 import { z } from "zod"
 import { governTools, governWith } from "../../src/integrations/AiSdk.ts"
 import type { AiSdkToolOptions } from "../../src/integrations/AiSdkTools.ts"
@@ -277,7 +277,7 @@ describe("A tool of the AI SDK that needs a person (BEY-02, BEY-03, BEY-10)", ()
     assert.include(world.provider.requests.at(-1)?.text, "a person refused it")
   })
 
-  it("the program can ask for a person by the arguments, and needsApproval of the tool counts too (GAT-04)", async () => {
+  it("the program can ask for a person by the arguments (GAT-04)", async () => {
     const above = (input: { readonly usd: string }) => Number(input.usd) >= 1000
     const { ran, run, world } = await open({}, { approve: { refund: above } })
     await using _ = world
@@ -286,6 +286,34 @@ describe("A tool of the AI SDK that needs a person (BEY-02, BEY-03, BEY-10)", ()
     world.provider.always(asksFor([{ name: "refund", arguments: { ...refund, usd: "999.99" } }]))
     await run()
     assert.deepStrictEqual([ran.length, (await world.cards()).length], [1, 1])
+  })
+
+  it("needsApproval of the tool itself asks the person of the database, in an agent too (GAT-04)", async () => {
+    const world = await openWorld({ script: asksFor([{ name: "refund", arguments: refund }]) })
+    await using _ = world
+    const who = { governance: world.governance, agentId, sessionId }
+    const ran: Array<unknown> = []
+    const own = tool({
+      inputSchema: z.object({ usd: z.string() }).loose(),
+      needsApproval: ({ usd }) => Number(usd) >= 1000,
+      execute: async (input) => void ran.push(input)
+    })
+    const model = governWith(createOpenAI({ apiKey: "none", baseURL: world.provider.openAiUrl }).chat("gpt-4o"), who)
+    const agent = new ToolLoopAgent({ model, maxOutputTokens: 50, ...governTools({ refund: own }, who) })
+    const start: ReadonlyArray<ModelMessage> = [{ role: "user", content: "Refund it." }]
+    const asked = await agent.generate({ messages: [...start] })
+    const history = saidYes(start, asked)
+    assert.strictEqual(tagOf(await rejection(agent.generate({ messages: history }))), "ApprovalPending")
+    await world.grant()
+    for (let i = 0; i < 3; i++) await agent.generate({ messages: history })
+    assert.deepStrictEqual(ran, [refund])
+  })
+
+  it("with the module of approvals off it does not run (ENT-05)", async () => {
+    const { ran, run, world } = await open({ gated: ["refund"], enableGates: false })
+    await using _ = world
+    await run()
+    assert.lengthOf(ran, 0)
   })
 
   it("with wait it waits where it stands (GAT-03)", async () => {
