@@ -20,7 +20,7 @@ import * as Host from "./Host.ts"
 import { record } from "./Reading.ts"
 
 export type { AiSdkOptions } from "./AiSdkCall.ts"
-export { governTools } from "./AiSdkTools.ts"
+export { type AiSdkToolOptions, type GovernedTools, governTools } from "./AiSdkTools.ts"
 
 /**
  * A language model, an embedding model or a whole provider behind every room; the models of a governed provider are governed.
