@@ -167,7 +167,8 @@ describe("A governed model of the AI SDK", () => {
   })
 
   it("a governed fetch below counts nothing twice, in one piece and in a stream (WRP-02)", async () => {
-    await using world = await openWorld({ script: { text: "word ".repeat(60), usage: { input: 10, output: 75 } } })
+    const script = { text: "word ".repeat(60), chunkSize: 5, usage: { input: 10, output: 75 } }
+    await using world = await openWorld({ script })
     const fetch = governedFetch({ ...who(world), provider: openAi })
     const model = governWith(plain(world, { fetch }).chat("gpt-4o"), who(world))
     const exact = 10 * 2_500 + 75 * 10_000
@@ -203,9 +204,11 @@ describe("A governed model of the AI SDK", () => {
     assert.strictEqual(governWith(model, who(world)), model)
     assert.lengthOf(world.logged("wrapper.already_governed"), 2)
     // Around one that another wrapper has changed it joins.
-    const around = governWith(wrapLanguageModel({ model, middleware: [] }), who(world))
+    const around = governWith(wrapLanguageModel({ model, middleware: { specificationVersion: "v4" } }), who(world))
     await generateText({ model: around, ...ask })
-    assert.strictEqual(await world.spent(), 10 * 2_500 + 4 * 10_000)
+    await streamText({ model: around, ...ask }).text
+    assert.lengthOf(await world.kinds(), 4)
+    assert.strictEqual(await world.spent(), 2 * (10 * 2_500 + 4 * 10_000))
     assert.isTrue((await world.run(Wrappers.use((w) => Effect.succeed(w.registered())))).has("ai-sdk"))
   })
 

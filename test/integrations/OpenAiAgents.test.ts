@@ -202,7 +202,7 @@ for (const useResponses of [true, false]) {
     })
 
     it("a governed fetch below counts nothing twice (WRP-02)", async () => {
-      await using world = await openWorld({ script: { text, usage } })
+      await using world = await openWorld({ script: { text, usage, chunkSize: 5 } })
       const fetch = governedFetch({ ...who(world), provider: openAi, refusal: "respond" })
       const provider = governWith(plain(world, useResponses, { fetch }), who(world))
       const runner = new Runner({ modelProvider: provider })
