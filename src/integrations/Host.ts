@@ -11,7 +11,17 @@ import type { Settings } from "../services/Settings.ts"
 import type { Wrappers } from "../services/Wrappers.ts"
 
 /** What the wrappers of foreign clients need. Every layer of stores provides it. */
-export type HostServices = Governor | Gates | Audit | Cost | AgentScope | Presence | Routing | Coverage | Settings | Wrappers
+export type HostServices =
+  | Governor
+  | Gates
+  | Audit
+  | Cost
+  | AgentScope
+  | Presence
+  | Routing
+  | Coverage
+  | Settings
+  | Wrappers
 
 /** Where code outside Effect finds governance. The Promise facade is one; `Host.make` makes one of the services at hand. */
 export interface Host {

@@ -165,6 +165,8 @@ export const overriding = (live: LiveCall, over: Partial<LiveCall>): LiveCall =>
   get isSettled() {
     return live.isSettled
   },
+  send: (url, run) => live.send(url, run),
+  enclose: (run) => live.enclose(run),
   idle: over.idle ?? ((is) => live.idle(is)),
   settle: over.settle ?? ((end) => live.settle(end))
 })

@@ -7,7 +7,7 @@ export const hidden = {
   audit: ["submit", "submitNow", "requireInTransaction"],
   scope: ["room"],
   cost: ["hold"],
-  gates: ["approvedFor"],
+  gates: ["approvedFor", "standing"],
   compliance: ["examine"],
   agentKeys: ["enrol"],
   coverage: ["enclose", "governed"]
