@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks"
+import { Context, Fiber } from "effect"
 import type { LiveCall } from "./LiveCall.ts"
 
 /**
@@ -7,6 +8,15 @@ import type { LiveCall } from "./LiveCall.ts"
  */
 const storage = new AsyncLocalStorage<LiveCall>()
 
+/**
+ * The same for Effect, whose fibers are resumed from anywhere and carry their context themselves. Null: a tool, so no call of a
+ * model, whatever it runs below; undefined: nothing is known of this fiber.
+ */
+export const FiberCall = Context.Reference<LiveCall | null | undefined>(
+  "effect-governance/integrations/CurrentCall/FiberCall",
+  { defaultValue: () => undefined }
+)
+
 export const within = <A>(live: LiveCall, run: () => A): A => storage.run(live, () => live.enclose(run))
 
 /** A tool that runs below a model call is a call of its own, and so are the model calls that it makes. */
@@ -14,6 +24,7 @@ export const outside = <A>(run: () => A): A => storage.exit(run)
 
 /** None where the call is over already: what comes after it is a call of its own. */
 export const current = (): LiveCall | undefined => {
-  const live = storage.getStore()
-  return live === undefined || live.isSettled ? undefined : live
+  const ofFiber = Fiber.getCurrent()?.getRef(FiberCall)
+  const live = ofFiber === undefined ? storage.getStore() : ofFiber
+  return live == null || live.isSettled ? undefined : live
 }
