@@ -1,0 +1,70 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Stream } from "effect"
+import { LanguageModel } from "effect/ai"
+import { HttpClient, openAi } from "../../../src/integrations/EffectAi.ts"
+import { isGovernanceError } from "../../../src/schema/GovernanceError.ts"
+import {
+  agentId,
+  exact,
+  kinds,
+  layerModel,
+  Provider,
+  price,
+  requests,
+  sessionId,
+  spent,
+  text,
+  usage,
+  world
+} from "./World.ts"
+
+const http = HttpClient.layer({ agentId, sessionId, provider: openAi })
+const hi = LanguageModel.generateText({ prompt: "hi" })
+const stream = LanguageModel.streamText({ prompt: "hi" })
+
+describe("A governed HTTP client below effect/ai (BEY-03, THR-11)", () => {
+  it.live("governs a model alone: same money, same log", () =>
+    Effect.gen(function* () {
+      yield* Effect.gen(function* () {
+        assert.strictEqual((yield* hi).text, text)
+        yield* Stream.runDrain(stream)
+      }).pipe(Effect.provide(layerModel(http)))
+      assert.strictEqual(yield* spent(), 2 * exact)
+      assert.strictEqual((yield* kinds()).length, 4)
+    }).pipe(Effect.provide(world({ script: { text, usage } })))
+  )
+
+  it.live("joins the call of a governed model above it: counted once", () =>
+    Effect.gen(function* () {
+      yield* hi
+      yield* Stream.runDrain(stream)
+      yield* Effect.all([hi, hi, hi], { concurrency: 3 })
+      assert.strictEqual(yield* spent(), 5 * exact)
+      assert.strictEqual((yield* kinds()).length, 10)
+      assert.strictEqual(yield* requests, 5)
+    }).pipe(Effect.provide(world({ script: { text, usage }, http })))
+  )
+
+  it.live("says more than the framework does: the model that answered, and the usage of a stream that was left", () =>
+    Effect.gen(function* () {
+      const provider = yield* Provider
+      provider.next({ usage, model: "gpt-4o" })
+      yield* hi
+      assert.strictEqual(yield* spent(), 10 * 2500 + 75 * 10_000)
+      provider.next({ text, usage, chunkSize: 5, delayMs: 5 })
+      yield* Stream.runDrain(Stream.take(stream, 4))
+      yield* Effect.promise(() => provider.closed(1))
+      const left = (yield* spent()) - (10 * 2500 + 75 * 10_000)
+      assert.isAbove(left, 0)
+      assert.isBelow(left, 200 * price.output)
+    }).pipe(Effect.provide(world({ http })))
+  )
+
+  it.live("refuses below an ungoverned model, and isGovernanceError finds it", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.provide(hi, layerModel(http)))
+      assert.isTrue(isGovernanceError(error))
+      assert.strictEqual(yield* requests, 0)
+    }).pipe(Effect.provide(Layer.fresh(world({ scope: { allowedModels: ["claude-*"] } }))))
+  )
+})
