@@ -31,21 +31,20 @@ export const refusals = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A
 export const refusalIn = (error: unknown): AiRefusal | undefined => {
   let current = error
   for (let depth = 0; depth < 16 && typeof current === "object" && current !== null; depth++) {
-    // Whatever bears one of the tags that these two know is one of the errors of this library.
-    if (isOwn(current)) return current as AiRefusal
+    if (isRefusal(current)) return current
     current = "cause" in current ? current.cause : undefined
   }
   return undefined
 }
 
-/** By its own tag, not by one further down. */
-const isOwn = (error: object): boolean => {
-  const bare = { _tag: "_tag" in error ? error._tag : undefined }
+/** One of this library's errors itself, not one that has it as its cause. */
+export const isRefusal = (error: unknown): error is AiRefusal => {
+  const bare = { _tag: tagOf(error) }
   return isGovernanceError(bare) || isHaltError(bare)
 }
 
 const tagOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "GovernanceError"
+  typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "unknown"
 
 const requestOf = (error: unknown): string | null =>
   typeof error === "object" && error !== null && "requestId" in error && typeof error.requestId === "string"

@@ -17,6 +17,7 @@ import {
   upper,
   upperStream
 } from "./AnyModel.ts"
+import { withoutPrompts } from "./Toolkit.ts"
 
 export interface LanguageModelOptions extends AiOptions {
   /** What one answer may have at most: it is held, since `effect/ai` tells nobody what the provider is asked for. */
@@ -113,19 +114,31 @@ export const make = Effect.fnUntraced(function* (options: LanguageModelOptions) 
 
   const outer = {
     ...model,
-    generateText: (o: TextOptions) => upper(textOf(model, o)),
+    generateText: (o: TextOptions) => upper(textOf(model, gated(o))),
     generateObject: (o: ObjectOptions) =>
       Effect.map(
-        upper(generateObject(o)),
+        upper(generateObject(gated(o))),
         // The parts are those that the tools of the options have.
         ({ content, value }) => new LanguageModel.GenerateObjectResponse(value, content as never)
       ),
-    streamText: (o: TextOptions) => upperStream(streamOf(model, o))
+    streamText: (o: TextOptions) => upperStream(streamOf(model, gated(o)))
     // The overloads infer a reply's type from the options, which go on as they are.
   } as unknown as LanguageModel.LanguageModel
   governed.add(outer)
   return outer
 })
+
+/** Tools whose handlers ask the gate are not asked for by the framework as well. */
+const gated = <O extends TextOptions>(options: O): O => {
+  const { toolkit } = options
+  if (toolkit === undefined || !Effect.isEffect(toolkit)) return options
+  return {
+    ...options,
+    toolkit: Effect.flatMap(toolkit, (handled) =>
+      Effect.map(Effect.context<never>(), (services) => withoutPrompts(handled, services))
+    )
+  }
+}
 
 type Method = "generateText" | "generateObject" | "streamText"
 const module = "LanguageModel"
