@@ -55,6 +55,23 @@ export const withoutPrompts = <Tools extends Record<string, Tool.Any>>(
   return { ...handled, tools: Object.fromEntries(tools) as Tools }
 }
 
+/** A use of a tool that a layer above has let through: the tool's own handler does not count it again. */
+export const GovernedUse = Context.Reference<
+  { readonly agentId: string; readonly tool: string; readonly isAsked: boolean } | undefined
+>("effect-governance/integrations/Toolkit/GovernedUse", { defaultValue: () => undefined })
+
+/** Whether a tool says that a person has to be asked for these arguments, which came from outside. */
+export const asksForPerson = (tool: Tool.Any, input: unknown): Effect.Effect<boolean> =>
+  tool.needsApproval === undefined || tool.needsApproval === false
+    ? Effect.succeed(false)
+    : codec(tool)
+        .decode(input)
+        .pipe(
+          Effect.flatMap((params) => asksFirst(tool, params, {})),
+          // Its handler will never see such arguments.
+          Effect.orElseSucceed(() => true)
+        )
+
 type Handler = Tool.Handler<string>
 type HandlerFunction = Handler["handler"]
 type HandlerContext = Toolkit.HandlerContext<Tool.Any>
@@ -73,10 +90,19 @@ const gated = (
 ): HandlerFunction => {
   const { decode, encode } = codec(tool)
   if (governed.has(handler)) return handler
+  /** What the handler itself calls, of models or tools, are calls of their own. */
+  const inner = (params: unknown, context: HandlerContext) =>
+    Effect.provideContext(
+      handler(params, context),
+      Context.make(FiberCall, null).pipe(Context.add(GovernedUse, undefined))
+    )
   const run: HandlerFunction = (params: unknown, context: HandlerContext) =>
     Effect.gen(function* () {
-      const input = yield* encode(params)
       const required = approval?.required === true || (yield* asksFirst(tool, params, context))
+      const outer = yield* GovernedUse
+      const isJoined = outer?.agentId === agentId && outer.tool === tool.name && (outer.isAsked || !required)
+      if (isJoined) return yield* inner(params, context)
+      const input = yield* encode(params)
       const { toolCallId } = context
       const use = governedTool({
         ...{ agentId, sessionId, tool: tool.name, metadata },
@@ -117,7 +143,11 @@ const codec = (tool: Tool.Any) => {
 }
 
 /** What the tool itself says. A function that cannot be answered here, or that fails, asks a person (fail closed). */
-const asksFirst = (tool: Tool.Any, params: unknown, { toolCallId = "" }: HandlerContext): Effect.Effect<boolean> => {
+const asksFirst = (
+  tool: Tool.Any,
+  params: unknown,
+  { toolCallId = "" }: Pick<HandlerContext, "toolCallId">
+): Effect.Effect<boolean> => {
   const { needsApproval } = tool
   if (typeof needsApproval !== "function") return Effect.succeed(needsApproval === true)
   return Effect.suspend(() => {
