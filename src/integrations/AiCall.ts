@@ -85,6 +85,7 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
       const live = new FiberModelCall(ticket, facts)
       return use(live).pipe(
         Effect.provideService(FiberCall, live),
+        Effect.tap(() => Effect.sync(() => live.reported({}))),
         Effect.onExit((exit) => {
           const spent = live.close(exit)
           return spent === undefined ? Effect.void : ticket.report(spent)

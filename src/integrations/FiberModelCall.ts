@@ -63,15 +63,19 @@ export class FiberModelCall implements LiveCall {
   /** Counts what the framework shows of the answer. */
   parts(parts: ReadonlyArray<Response.AnyPart>): void {
     for (const part of parts) {
-      if (part.type === "finish") {
-        this.#isFinished = true
-        this.#seen.report(reportedUsage(part.usage), true)
-      } else if ("delta" in part) this.#seen.part(utf8Length(part.delta))
+      if (part.type === "finish") this.reported(reportedUsage(part.usage))
+      else if ("delta" in part) this.#seen.part(utf8Length(part.delta))
       else if (part.type === "text" || part.type === "reasoning") this.#seen.part(utf8Length(part.text))
     }
   }
 
-  /** The same for a stream: fails where more came than was declared, which charges all that was held (BEY-07). */
+  /** The answer is complete, and this is what the framework says it took. */
+  reported(usage: ReportedUsage): void {
+    this.#isFinished = true
+    this.#seen.report(usage, true)
+  }
+
+  /** `parts` for a stream: fails where more came than was declared, which charges all that was held (BEY-07). */
   part(part: Response.AnyPart): Effect.Effect<void, DeclaredMaximumExceeded> {
     return Effect.suspend(() => {
       this.parts([part])

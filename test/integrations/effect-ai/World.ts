@@ -41,7 +41,7 @@ export const layerProvider = (script: FakeScript = {}) =>
   )
 
 /** The model as it is, over real HTTP. */
-export const layerModel = (http: Layer.Layer<HttpClient.HttpClient, never, Services> = FetchHttpClient.layer) =>
+export const layerModel = <R = never>(http: Layer.Layer<HttpClient.HttpClient, never, R>) =>
   Layer.unwrap(
     Effect.map(Provider, ({ openAiUrl }) =>
       OpenAiCompatible.layer({ url: openAiUrl, model, maxTokens: 200 }).pipe(Layer.provide(http))
@@ -51,7 +51,7 @@ export const layerModel = (http: Layer.Layer<HttpClient.HttpClient, never, Servi
 /** A governed model over a provider on loopback, and an agent that may do anything for ten dollars. */
 export const world = ({ budget, governed, http, scope, script, ...settings }: WorldOptions = {}) =>
   Governed.layer({ agentId, sessionId, maxOutputTokens: 200, ...governed }).pipe(
-    Layer.provide(layerModel(http)),
+    Layer.provide(layerModel<Services>(http ?? FetchHttpClient.layer)),
     Layer.provideMerge(
       Layer.effectDiscard(
         Effect.gen(function* () {
