@@ -12,7 +12,7 @@ export const layer = (options: AiOptions) => Layer.effect(EmbeddingModel.Embeddi
 export const make = Effect.fnUntraced(function* (options: AiOptions) {
   const inner = yield* EmbeddingModel.EmbeddingModel
   if (governed.has(inner)) {
-    yield* Effect.logWarning("wrapper.twice", { wrapper: "effect-ai", effect: "the model stays as it is" })
+    yield* Effect.logWarning("wrapper.already_governed", { wrapper: "effect-ai", effect: "the model stays as it is" })
     return inner
   }
   const calls = yield* makeCalls("EmbeddingModel", options)

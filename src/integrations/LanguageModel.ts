@@ -34,7 +34,7 @@ export const layer = (options: LanguageModelOptions) => Layer.effect(LanguageMod
 export const make = Effect.fnUntraced(function* (options: LanguageModelOptions) {
   const inner = yield* LanguageModel.LanguageModel
   if (governed.has(inner)) {
-    yield* Effect.logWarning("wrapper.twice", { wrapper: "effect-ai", effect: "the model stays as it is" })
+    yield* Effect.logWarning("wrapper.already_governed", { wrapper: "effect-ai", effect: "the model stays as it is" })
     return inner
   }
   const calls = yield* makeCalls("LanguageModel", options)

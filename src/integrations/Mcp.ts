@@ -53,7 +53,7 @@ const governing = <P extends Connectable>(
 ): P => {
   const protocol = protocolOf(peer, name)
   if (governed.has(protocol)) {
-    host.run(Effect.logWarning("wrapper.twice", { wrapper: "mcp", effect: "it stays as it is" }))
+    host.run(Effect.logWarning("wrapper.already_governed", { wrapper: "mcp", effect: "it stays as it is" }))
     return peer
   }
   if (protocol.transport !== undefined) {

@@ -47,7 +47,7 @@ describe("Every way through the services of effect/ai (THR-05)", () => {
       const model = yield* LanguageModel.LanguageModel
       const again = yield* Governed.make({ agentId, sessionId, model: "gpt-4o", maxOutputTokens: 1 })
       assert.strictEqual(again, model)
-      assert.strictEqual(log.named("wrapper.twice").length, 1)
+      assert.strictEqual(log.named("wrapper.already_governed").length, 1)
       const bare = yield* LanguageModel.make({ generateText: none, streamText: () => Stream.fromEffect(none()) })
       const exit = yield* Governed.make({ agentId, maxOutputTokens: 1 }).pipe(
         Effect.provideService(LanguageModel.LanguageModel, bare),

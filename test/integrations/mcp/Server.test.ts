@@ -140,7 +140,7 @@ describe("An MCP server behind the rooms (BEY-03, THR-07)", () => {
     const options = { governance: world.governance, agentId, sessionId }
     assert.strictEqual(governServerWith(server, options), server)
     governServerWith(server.server, options)
-    await until(() => world.logged("wrapper.twice").length === 1)
+    await until(() => world.logged("wrapper.already_governed").length === 1)
     const other = newServer()
     await connect(other, newClient())
     assert.throws(() => governServerWith(other, options), /connected already/)
