@@ -1,6 +1,6 @@
 import { Clock, Duration, Effect, Exit, Option, Scope, Stream } from "effect"
 import { type AiError, Model, type Response } from "effect/ai"
-import type { ApprovalOptions, CallOptions } from "../schema/CallPlan.ts"
+import type { CallOptions } from "../schema/CallPlan.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { isHaltError } from "../schema/GovernanceError.ts"
 import type { JsonValue } from "../schema/Json.ts"
@@ -24,8 +24,6 @@ export interface AiOptions {
   readonly provider?: string | undefined
   /** Plain JSON for the audit row of every attempt. */
   readonly metadata?: unknown
-  /** What happens where a person has to approve a call to a model. */
-  readonly approval?: ApprovalOptions | undefined
   /** Counts a request's input tokens; without it the length of its text is taken for an estimate on the high side. */
   readonly estimateInput?: ((request: JsonValue) => number) | undefined
 }
@@ -64,8 +62,7 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
       ...{ agentId, sessionId, model, provider, llm, inputTokens, maxTokens },
       // A prompt with pictures can be longer than what an audit row may hash; then its own text is what is left out.
       input: text.length <= longestInput ? input : { bytes: text.length, tools },
-      metadata: options.metadata,
-      approval: options.approval
+      metadata: options.metadata
     }
     return { call, facts: { model, provider, inputTokens, maxTokens } }
   }

@@ -17,7 +17,7 @@ import {
   upper,
   upperStream
 } from "./AnyModel.ts"
-import { withoutPrompts } from "./Toolkit.ts"
+import { knownTools } from "./Toolkit.ts"
 
 export interface LanguageModelOptions extends AiOptions {
   /** What one answer may have at most: it is held, since `effect/ai` tells nobody what the provider is asked for. */
@@ -130,12 +130,14 @@ export const make = Effect.fnUntraced(function* (options: LanguageModelOptions) 
 
 /** Tools whose handlers ask the gate are not asked for by the framework as well. */
 const gated = <O extends TextOptions>(options: O): O => {
-  const { toolkit } = options
-  if (toolkit === undefined || !Effect.isEffect(toolkit)) return options
+  const { disableToolCallResolution, toolkit } = options
+  // Whoever runs the tools himself governs them himself.
+  if (toolkit === undefined || disableToolCallResolution === true) return options
+  const resolved = Effect.isEffect(toolkit) ? toolkit : Effect.succeed(toolkit)
   return {
     ...options,
-    toolkit: Effect.flatMap(toolkit, (handled) =>
-      Effect.map(Effect.context<never>(), (services) => withoutPrompts(handled, services))
+    toolkit: Effect.flatMap(resolved, (handled) =>
+      Effect.flatMap(Effect.context<never>(), (services) => knownTools(handled, services, Effect.isEffect(toolkit)))
     )
   }
 }

@@ -1,5 +1,5 @@
 import { Context, Effect, Layer, Schema } from "effect"
-import type { Tool, Toolkit } from "effect/ai"
+import { Tool, type Toolkit } from "effect/ai"
 import type { ApprovalOptions } from "../schema/CallPlan.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import { Gates } from "../services/Gates.ts"
@@ -42,18 +42,37 @@ export const govern =
       })
     ).pipe(Layer.provide(handlers))
 
-/** The tools as a governed model runs them: where the gate asks, the framework does not ask as well. */
-export const withoutPrompts = <Tools extends Record<string, Tool.Any>>(
+/**
+ * The tools as a governed model runs them: where the gate asks, the framework does not ask as well. Warns of those that run
+ * ungoverned. `isCurrent`: the handlers are those of these services.
+ */
+export const knownTools = <Tools extends Record<string, Tool.Any>>(
   handled: Toolkit.WithHandler<Tools>,
-  services: Context.Context<never>
-): Toolkit.WithHandler<Tools> => {
-  const tools = Object.entries(handled.tools).map(([name, tool]) => {
+  services: Context.Context<never>,
+  isCurrent: boolean
+): Effect.Effect<Toolkit.WithHandler<Tools>> => {
+  const isGoverned = (tool: Tool.Any) => {
     const found = handlerOf(services, tool)
-    return [name, found !== undefined && governed.has(found.handler) ? tool.setNeedsApproval(false) : tool]
+    return found !== undefined && governed.has(found.handler)
+  }
+  const open = Object.values(handled.tools).filter((tool) => !warned.has(tool) && !isGoverned(tool) && isRunHere(tool))
+  for (const tool of open) warned.add(tool)
+  const warning = Effect.logWarning("tool.ungoverned", {
+    tools: open.map(({ name }) => name),
+    effect: "they run without scope, budget and approval; see Toolkit.govern"
   })
+  const tools = Object.entries(handled.tools).map(([name, tool]) => [
+    name,
+    isCurrent && isGoverned(tool) ? tool.setNeedsApproval(false) : tool
+  ])
   // The same names, and tools of the same types.
-  return { ...handled, tools: Object.fromEntries(tools) as Tools }
+  const known = { ...handled, tools: Object.fromEntries(tools) as Tools }
+  return open.length === 0 ? Effect.succeed(known) : Effect.as(warning, known)
 }
+
+const warned = new WeakSet<Tool.Any>()
+/** What a provider runs itself has no handler. */
+const isRunHere = (tool: Tool.Any): boolean => !Tool.isProviderDefined(tool) || tool.requiresHandler
 
 /** A use of a tool that a layer above has let through: the tool's own handler does not count it again. */
 export const GovernedUse = Context.Reference<

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema, Stream } from "effect"
-import { AiError, LanguageModel } from "effect/ai"
-import { refusals } from "../../../src/integrations/EffectAi.ts"
+import { AiError, LanguageModel, Prompt, ResponseIdTracker, Telemetry } from "effect/ai"
+import { LanguageModel as Governed, refusals } from "../../../src/integrations/EffectAi.ts"
 import { isGovernanceError, isHaltError } from "../../../src/schema/GovernanceError.ts"
 import { Wrappers } from "../../../src/services/Wrappers.ts"
 import { exact, halt, kinds, money, Provider, price, requests, spent, text, usage, world } from "./World.ts"
@@ -120,4 +120,42 @@ describe("A governed language model of effect/ai (BEY-03)", () => {
       assert.strictEqual(yield* requests, 4)
     }).pipe(Effect.provide(world({ script: { usage: null }, budget: { perSessionUsd: 0.0005 + 0.00003 } })))
   )
+
+  it.live("hands the program's own trackers to the provider's model alone (BEY-03)", () => {
+    const seen: Array<string | undefined> = []
+    let traced = 0
+    const provider = LanguageModel.make({
+      generateText: ({ incrementalPrompt, previousResponseId }) =>
+        Effect.sync(() => {
+          seen.push(previousResponseId)
+          assert.strictEqual(incrementalPrompt === undefined, previousResponseId === undefined)
+          return [
+            { type: "response-metadata", id: `r${seen.length}` },
+            { type: "text", text: "so" }
+          ]
+        }),
+      streamText: () => Stream.empty
+    })
+    return Effect.gen(function* () {
+      const model = yield* Governed.make({ agentId: "clerk", model: "gpt-4o-mini", maxOutputTokens: 10 }).pipe(
+        Effect.provideServiceEffect(LanguageModel.LanguageModel, provider)
+      )
+      const first = Prompt.make("one")
+      const reply = yield* model.generateText({ prompt: first })
+      const next = Prompt.fromMessages([
+        ...first.content,
+        ...Prompt.fromResponseParts(reply.content).content,
+        ...Prompt.make("two").content
+      ])
+      yield* model.generateText({ prompt: next })
+      assert.deepStrictEqual(seen, [undefined, "r1"])
+      assert.strictEqual(traced, 2)
+    }).pipe(
+      Effect.provideServiceEffect(ResponseIdTracker.ResponseIdTracker, ResponseIdTracker.make),
+      Effect.provideService(Telemetry.CurrentSpanTransformer, () => {
+        traced += 1
+      }),
+      Effect.provide(world())
+    )
+  })
 })

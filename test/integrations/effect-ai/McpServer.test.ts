@@ -15,7 +15,8 @@ const Amount = Schema.Struct({ order: Schema.String, usd: Schema.Finite })
 const Refund = Tool.make("refund", { parameters: Amount, success: Schema.String })
 const Pay = Tool.make("pay", { parameters: Amount, success: Schema.String, needsApproval: ({ usd }) => usd > 100 })
 const Wait = Tool.make("wait", { success: Schema.String })
-const Tools = Toolkit.make(Refund, Pay, Wait)
+const Broken = Tool.make("broken", { success: Schema.String, failure: Schema.String })
+const Tools = Toolkit.make(Refund, Pay, Wait, Broken)
 
 interface Options extends Partial<Governed.McpServerOptions> {
   readonly scope?: Partial<ScopePolicyInput>
@@ -32,7 +33,8 @@ const opened = Effect.fnUntraced(function* ({ both = false, scope, ...options }:
   const handlers = Tools.toLayer({
     refund: did,
     pay: did,
-    wait: () => Effect.andThen(did("wait"), Effect.never)
+    wait: () => Effect.andThen(did("wait"), Effect.never),
+    broken: () => Effect.fail("out of paper")
   })
   const registrations = Layer.mergeAll(
     McpServer.toolkit(Tools).pipe(
@@ -96,7 +98,7 @@ describe("An MCP server of effect/ai behind the rooms (BEY-03)", () => {
       const { tools } = yield* client.listTools()
       assert.deepStrictEqual(
         tools.map(({ name }) => name),
-        ["pay", "wait"]
+        ["pay", "wait", "broken"]
       )
       const hidden = yield* Effect.flip(call("refund"))
       const absent = yield* Effect.flip(call("nothing"))
@@ -168,6 +170,20 @@ describe("An MCP server of effect/ai behind the rooms (BEY-03)", () => {
       const { call } = yield* opened({ agentId: ({ target }) => (target === "pay" ? agentId : "nobody") })
       yield* call("pay")
       assert.deepStrictEqual((yield* Effect.flip(call("refund"))).data, { error: "PolicyNotRegistered", request: null })
+    }).pipe(Effect.scoped, Effect.provide(memory()))
+  )
+
+  it.live("a tool's own failure reaches the client as it is, and is in the log", () =>
+    Effect.gen(function* () {
+      const { call } = yield* opened()
+      const result = yield* call("broken", {})
+      assert.isTrue(result.isError)
+      assert.include(JSON.stringify(result.content), "out of paper")
+      assert.strictEqual((yield* Effect.flip(call("refund", { order: 1 }))).code, -32602)
+      assert.deepStrictEqual(
+        (yield* kinds()).map((row) => row.split(" ")[0]),
+        ["tool.call", "tool.result", "tool.call", "tool.result"]
+      )
     }).pipe(Effect.scoped, Effect.provide(memory()))
   )
 })

@@ -6,6 +6,7 @@ import { isGovernanceError, isHaltError } from "../../../src/schema/GovernanceEr
 import { Gates } from "../../../src/services/Gates.ts"
 import { Policies } from "../../../src/services/Policies.ts"
 import { Presence } from "../../../src/services/Presence.ts"
+import { capture } from "../../services/World.ts"
 import { agentId, halt, kinds, money, Provider, requests, sessionId, spent, type WorldOptions, world } from "./World.ts"
 
 const Amount = Schema.Struct({ order: Schema.String, usd: Schema.Finite })
@@ -246,6 +247,61 @@ describe("Tools of effect/ai behind the rooms (BEY-03)", () => {
         ["did 1"]
       )
       assert.strictEqual(ran.length, 1)
+    }).pipe(inside({ ran }))
+  })
+
+  it.live("that nobody governs are warned of, once each (THR-07)", () => {
+    const log = capture()
+    const Bare = Toolkit.make(Tool.make("bare", { success: Schema.String }))
+    return Effect.gen(function* () {
+      const provider = yield* Provider
+      provider.always(call("bare", {}))
+      const bare = LanguageModel.generateText({ prompt: "go", toolkit: Bare })
+      yield* bare
+      yield* bare
+      assert.strictEqual(log.named("tool.ungoverned").length, 1)
+      assert.include(log.named("tool.ungoverned")[0]?.message, "bare")
+      provider.always({})
+      yield* ask
+      assert.strictEqual(log.named("tool.ungoverned").length, 1)
+    }).pipe(Effect.provide(Bare.toLayer({ bare: () => Effect.succeed("ran") })), inside(), Effect.provide(log.layer))
+  })
+
+  it.live("of a toolkit that was resolved before are asked for by the framework, and then by the gate (BEY-03)", () => {
+    const ran: Array<unknown> = []
+    return Effect.gen(function* () {
+      const provider = yield* Provider
+      provider.next(call("pay"))
+      const toolkit = yield* Tools
+      const first = yield* LanguageModel.generateText({ prompt: "go", toolkit })
+      const [request] = first.content.filter((part) => part.type === "tool-approval-request")
+      const answered = Prompt.concat(
+        Prompt.concat(Prompt.make("go"), Prompt.fromResponseParts(first.content)),
+        Prompt.make([
+          {
+            role: "tool",
+            content: [{ type: "tool-approval-response", approvalId: request?.approvalId ?? "", approved: true }]
+          }
+        ])
+      )
+      const resume = LanguageModel.generateText({ prompt: answered, toolkit })
+      assert.strictEqual(refusalIn(yield* Effect.flip(resume))?._tag, "ApprovalPending")
+      yield* grant()
+      yield* resume
+      assert.strictEqual(ran.length, 1)
+    }).pipe(inside({ ran, wait: false }))
+  })
+
+  it.live("in a stream that is left early settle once, and the model's call too (BEY-07)", () => {
+    const ran: Array<unknown> = []
+    return Effect.gen(function* () {
+      const provider = yield* Provider
+      provider.next({ text: "word ".repeat(60), chunkSize: 5, delayMs: 5 })
+      yield* Stream.runDrain(Stream.take(LanguageModel.streamText({ prompt: "go", toolkit: Tools }), 4))
+      yield* Effect.promise(() => provider.closed(0))
+      const cost = yield* spent()
+      assert.isAbove(cost, 0)
+      assert.strictEqual((yield* kinds()).length, 2)
     }).pipe(inside({ ran }))
   })
 })
