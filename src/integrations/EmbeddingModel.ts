@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import { EmbeddingModel } from "effect/ai"
 import { type AiOptions, make as makeCalls } from "./AiCall.ts"
+import { current } from "./CurrentCall.ts"
 
 /**
  * Takes the `EmbeddingModel` below and provides it again, with every request to the provider as one governed call, those that a
@@ -17,18 +18,23 @@ export const make = Effect.fnUntraced(function* (options: AiOptions) {
   }
   const calls = yield* makeCalls("EmbeddingModel", options)
   const model = yield* EmbeddingModel.make({
-    embedMany: ({ inputs }) =>
-      calls.once(
-        {
-          ...{ module: "EmbeddingModel", method: "embedMany", llm: "llm.effect.embed" },
-          ...{ input: [...inputs], tools: [], maxTokens: 0 }
-        },
-        (live) =>
-          Effect.map(inner.embedMany(inputs), ({ embeddings, usage }) => {
-            if (usage.inputTokens !== undefined) live.reported({ inputTokens: usage.inputTokens, outputTokens: 0 })
-            return { results: embeddings.map(({ vector }) => [...vector]), usage: { inputTokens: usage.inputTokens } }
-          })
+    embedMany: ({ inputs }) => {
+      const request = {
+        ...{ module: "EmbeddingModel", method: "embedMany", llm: "llm.effect.embed" },
+        ...{ input: [...inputs], tools: [], maxTokens: 0 }
+      }
+      const embedded = Effect.map(inner.embedMany(inputs), ({ embeddings, usage }) => ({
+        results: embeddings.map(({ vector }) => [...vector]),
+        usage: { inputTokens: usage.inputTokens }
+      }))
+      const counted = calls.once(request, (live) =>
+        Effect.tap(embedded, ({ usage: { inputTokens } }) =>
+          Effect.sync(() => inputTokens !== undefined && live.reported({ inputTokens, outputTokens: 0 }))
+        )
       )
+      // Below another wrapper this is part of its call, which counts it.
+      return Effect.suspend(() => (current() === undefined ? counted : embedded))
+    }
   })
   governed.add(model)
   return model

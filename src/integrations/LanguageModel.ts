@@ -17,6 +17,7 @@ import {
   upper,
   upperStream
 } from "./AnyModel.ts"
+import { current } from "./CurrentCall.ts"
 import { knownTools } from "./Toolkit.ts"
 
 export interface LanguageModelOptions extends AiOptions {
@@ -112,16 +113,24 @@ export const make = Effect.fnUntraced(function* (options: LanguageModelOptions) 
     return { value, content }
   })
 
+  // Below another wrapper this is part of its call, which counts it.
+  const isPart = () => current() !== undefined
   const outer = {
     ...model,
-    generateText: (o: TextOptions) => upper(textOf(model, gated(o))),
+    generateText: (o: TextOptions) =>
+      Effect.suspend(() => (isPart() ? textOf(inner, o) : upper(textOf(model, gated(o))))),
     generateObject: (o: ObjectOptions) =>
-      Effect.map(
-        upper(generateObject(gated(o))),
-        // The parts are those that the tools of the options have.
-        ({ content, value }) => new LanguageModel.GenerateObjectResponse(value, content as never)
+      Effect.suspend(() =>
+        isPart()
+          ? objectOf(inner, o)
+          : Effect.map(
+              upper(generateObject(gated(o))),
+              // The parts are those that the tools of the options have.
+              ({ content, value }) => new LanguageModel.GenerateObjectResponse(value, content as never)
+            )
       ),
-    streamText: (o: TextOptions) => upperStream(streamOf(model, gated(o)))
+    streamText: (o: TextOptions) =>
+      Stream.suspend(() => (isPart() ? streamOf(inner, o) : upperStream(streamOf(model, gated(o)))))
     // The overloads infer a reply's type from the options, which go on as they are.
   } as unknown as LanguageModel.LanguageModel
   governed.add(outer)

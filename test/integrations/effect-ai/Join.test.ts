@@ -1,7 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
-import { LanguageModel } from "effect/ai"
-import { HttpClient, openAi } from "../../../src/integrations/EffectAi.ts"
+import { Effect, Layer, Schema, Stream } from "effect"
+import { LanguageModel, Tool, Toolkit } from "effect/ai"
+import {
+  LanguageModel as Governed,
+  Toolkit as GovernedToolkit,
+  HttpClient,
+  openAi
+} from "../../../src/integrations/EffectAi.ts"
 import { isGovernanceError } from "../../../src/schema/GovernanceError.ts"
 import {
   agentId,
@@ -66,5 +71,41 @@ describe("A governed HTTP client below effect/ai (BEY-03, THR-11)", () => {
       assert.isTrue(isGovernanceError(error))
       assert.strictEqual(yield* requests, 0)
     }).pipe(Effect.provide(Layer.fresh(world({ scope: { allowedModels: ["claude-*"] } }))))
+  )
+
+  it.live("a governed model above a governed one counts once, whatever stands between them (WRP-01)", () =>
+    Effect.gen(function* () {
+      const between = { ...(yield* LanguageModel.LanguageModel) }
+      const above = yield* Governed.make({ agentId, sessionId, model: "gpt-4o-mini", maxOutputTokens: 200 }).pipe(
+        Effect.provideService(LanguageModel.LanguageModel, between)
+      )
+      yield* above.generateText({ prompt: "hi" })
+      yield* above.generateObject({ prompt: "hi", schema: Schema.Struct({}) })
+      yield* Stream.runDrain(above.streamText({ prompt: "hi" }))
+      assert.strictEqual(yield* requests, 3)
+      assert.strictEqual(yield* spent(), 3 * exact)
+      assert.strictEqual((yield* kinds()).length, 6)
+    }).pipe(Effect.provide(world({ script: { text: "{}", usage } })))
+  )
+
+  it.live("what a consumer of a stream, or a tool, asks meanwhile is a call of its own", () =>
+    Effect.gen(function* () {
+      const provider = yield* Provider
+      yield* Stream.runForEach(Stream.take(stream, 1), () => hi)
+      assert.strictEqual((yield* kinds()).filter((kind) => kind === "llm.call").length, 2)
+      provider.next({ toolCalls: [{ name: "think", arguments: {} }] })
+      const Tools = Toolkit.make(Tool.make("think", { success: Schema.String }))
+      const model = yield* LanguageModel.LanguageModel
+      const handlers = Tools.toLayer({
+        think: () => Effect.orDie(Effect.map(model.generateText({ prompt: "hi" }), (reply) => reply.text))
+      }).pipe(GovernedToolkit.govern(Tools, { agentId, sessionId }))
+      const thought = LanguageModel.generateText({ prompt: "think", toolkit: Tools })
+      yield* Effect.provide(thought, handlers)
+      yield* spent()
+      assert.deepStrictEqual(
+        (yield* kinds()).filter((kind) => !kind.includes(".result")),
+        ["llm.call", "llm.call", "llm.call", "tool.call", "llm.call"]
+      )
+    }).pipe(Effect.provide(world({ script: { text, usage }, http })))
   )
 })
