@@ -9,6 +9,7 @@ import { AgentScope } from "../services/AgentScope.ts"
 import { Governor } from "../services/Governor.ts"
 import { Settings } from "../services/Settings.ts"
 import { Wrappers } from "../services/Wrappers.ts"
+import { Acting } from "./Acting.ts"
 import { aiError, refusalIn } from "./AiRefusal.ts"
 import { FiberCall } from "./CurrentCall.ts"
 import { FiberModelCall } from "./FiberModelCall.ts"
@@ -52,10 +53,15 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
     })
   }
   const provider = options.provider ?? Option.getOrUndefined(yield* Effect.serviceOption(Model.ProviderName))
-  const { agentId, sessionId = crypto.randomUUID() } = options
+  const layered = { agentId: options.agentId, sessionId: options.sessionId ?? crypto.randomUUID() }
+  const who = Effect.map(Acting, (acting) => ({
+    agentId: acting.agentId ?? layered.agentId,
+    sessionId: acting.sessionId ?? layered.sessionId
+  }))
   yield* (yield* Wrappers).register("effect-ai")
 
-  const planned = ({ input, llm, maxTokens, tools }: AiRequest) => {
+  const planned = Effect.fnUntraced(function* ({ input, llm, maxTokens, tools }: AiRequest) {
+    const { agentId, sessionId } = yield* who
     const text = JSON.stringify(input)
     const inputTokens = options.estimateInput?.(input) ?? estimateInputTokens(text)
     const call: CallOptions = {
@@ -65,7 +71,7 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
       metadata: options.metadata
     }
     return { call, facts: { model, provider, inputTokens, maxTokens } }
-  }
+  })
 
   const refused =
     ({ method, module }: AiRequest) =>
@@ -77,18 +83,19 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
     request: AiRequest,
     use: (live: FiberModelCall) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, AiError.AiError, R> => {
-    const { call, facts } = planned(request)
-    const used = governor.run(call, (ticket) => {
-      const live = new FiberModelCall(ticket, facts)
-      return use(live).pipe(
-        Effect.provideService(FiberCall, live),
-        Effect.tap(() => Effect.sync(() => live.reported({}))),
-        Effect.onExit((exit) => {
-          const spent = live.close(exit)
-          return spent === undefined ? Effect.void : ticket.report(spent)
-        })
-      )
-    })
+    const used = Effect.flatMap(planned(request), ({ call, facts }) =>
+      governor.run(call, (ticket) => {
+        const live = new FiberModelCall(ticket, facts)
+        return use(live).pipe(
+          Effect.provideService(FiberCall, live),
+          Effect.tap(() => Effect.sync(() => live.reported({}))),
+          Effect.onExit((exit) => {
+            const spent = live.close(exit)
+            return spent === undefined ? Effect.void : ticket.report(spent)
+          })
+        )
+      })
+    )
     return Effect.mapError(used, refused(request))
   }
 
@@ -97,8 +104,8 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
     request: AiRequest,
     use: Stream.Stream<A, E, R>
   ): Stream.Stream<A, AiError.AiError, R> => {
-    const { call, facts } = planned(request)
     const opened = Effect.gen(function* () {
+      const { call, facts } = yield* planned(request)
       const scope = yield* Scope.make()
       // A stream's scope ends with what its consumer was told, which is an `AiError`; the log wants what it stands for.
       yield* Effect.addFinalizer((exit) =>
@@ -154,14 +161,15 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
   })
 
   return {
-    agentId,
     once,
     streamed,
     /** Hidden tools are left out (SCP-06). With the scope module off nothing is hidden. */
     visible: <T extends { readonly name: string }>(tools: ReadonlyArray<T>) =>
       tools.length === 0
         ? Effect.succeed(tools)
-        : scopes.filterTools(agentId, tools).pipe(Effect.catchTag("ModuleDisabledError", () => Effect.succeed(tools)))
+        : Effect.flatMap(who, ({ agentId }) => scopes.filterTools(agentId, tools)).pipe(
+            Effect.catchTag("ModuleDisabledError", () => Effect.succeed(tools))
+          )
   }
 })
 

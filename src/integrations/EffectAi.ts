@@ -1,4 +1,5 @@
 /** Governed `effect/ai` as Layers: language models, embeddings, tools, MCP servers, and the HTTP client below them (BEY-03). */
+export { Acting } from "./Acting.ts"
 export { type AiRefusal, refusalIn, refusals } from "./AiRefusal.ts"
 export { anthropic } from "./AnthropicProvider.ts"
 export * as EmbeddingModel from "./EmbeddingModel.ts"

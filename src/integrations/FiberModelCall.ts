@@ -133,7 +133,6 @@ const unsent: ReadonlySet<AiError.AiErrorReason["_tag"]> = new Set<AiError.AiErr
   "AuthenticationError",
   "InvalidRequestError",
   "InvalidUserInputError",
-  "UnsupportedSchemaError",
   "ToolConfigurationError"
 ])
 

@@ -5,6 +5,7 @@ import { InvalidInput } from "../schema/InvalidInput.ts"
 import { Gates } from "../services/Gates.ts"
 import { governedTool } from "../services/GovernedTool.ts"
 import { Governor } from "../services/Governor.ts"
+import { Acting } from "./Acting.ts"
 import { aiError, isRefusal } from "./AiRefusal.ts"
 import { FiberCall } from "./CurrentCall.ts"
 
@@ -104,7 +105,7 @@ const handlerOf = (services: Context.Context<never>, tool: Tool.Any): Handler | 
 const gated = (
   tool: Tool.Any,
   { handler }: Handler,
-  { agentId, approval, maxUsd, metadata, sessionId }: ToolkitOptions,
+  { approval, maxUsd, metadata, ...layered }: ToolkitOptions,
   services: Context.Context<Governor | Gates>
 ): HandlerFunction => {
   const { decode, encode } = codec(tool)
@@ -118,6 +119,7 @@ const gated = (
   const run: HandlerFunction = (params: unknown, context: HandlerContext) =>
     Effect.gen(function* () {
       const required = approval?.required === true || (yield* asksFirst(tool, params, context))
+      const { agentId = layered.agentId, sessionId = layered.sessionId } = yield* Acting
       const outer = yield* GovernedUse
       const isJoined = outer?.agentId === agentId && outer.tool === tool.name && (outer.isAsked || !required)
       if (isJoined) return yield* inner(params, context)

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
 import { AiError, LanguageModel, Prompt, Tool, Toolkit } from "effect/ai"
-import { Toolkit as Governed, refusalIn } from "../../../src/integrations/EffectAi.ts"
+import { Acting, Toolkit as Governed, refusalIn } from "../../../src/integrations/EffectAi.ts"
 import { isGovernanceError, isHaltError } from "../../../src/schema/GovernanceError.ts"
+import { AgentScope } from "../../../src/services/AgentScope.ts"
 import { Gates } from "../../../src/services/Gates.ts"
 import { Policies } from "../../../src/services/Policies.ts"
 import { Presence } from "../../../src/services/Presence.ts"
@@ -302,6 +303,25 @@ describe("Tools of effect/ai behind the rooms (BEY-03)", () => {
       const cost = yield* spent()
       assert.isAbove(cost, 0)
       assert.strictEqual((yield* kinds()).length, 2)
+    }).pipe(inside({ ran }))
+  })
+
+  it.live("and their model act for whom the fiber says: one layer, many conversations (WRP-03)", () => {
+    const ran: Array<unknown> = []
+    return Effect.gen(function* () {
+      const provider = yield* Provider
+      yield* (yield* AgentScope).register({ agentId: "intern", allowedTools: [] })
+      provider.next(call("refund"), call("refund"))
+      yield* Effect.provideService(ask, Acting, { sessionId: "chat-42" })
+      assert.strictEqual((yield* kinds("chat-42")).length, 4)
+      assert.strictEqual((yield* kinds()).length, 0)
+      const error = yield* Effect.flip(Effect.provideService(ask, Acting, { agentId: "intern", sessionId: "chat-43" }))
+      assert.strictEqual(refusalIn(error)?._tag, "ScopeViolation")
+      yield* Stream.runDrain(
+        Stream.provideService(LanguageModel.streamText({ prompt: "go" }), Acting, { sessionId: "chat-44" })
+      )
+      assert.strictEqual((yield* kinds("chat-44")).length, 2)
+      assert.strictEqual(ran.length, 1)
     }).pipe(inside({ ran }))
   })
 })
