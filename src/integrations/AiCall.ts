@@ -6,6 +6,7 @@ import { isHaltError } from "../schema/GovernanceError.ts"
 import type { JsonValue } from "../schema/Json.ts"
 import { estimateInputTokens } from "../schema/Pricing.ts"
 import { AgentScope } from "../services/AgentScope.ts"
+import { Coverage } from "../services/Coverage.ts"
 import { Governor } from "../services/Governor.ts"
 import { Settings } from "../services/Settings.ts"
 import { Wrappers } from "../services/Wrappers.ts"
@@ -43,6 +44,7 @@ export interface AiRequest {
 export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOptions) {
   const governor = yield* Governor
   const scopes = yield* AgentScope
+  const coverage = yield* Coverage
   const { leaseDuration } = yield* Settings
   const named = Option.getOrUndefined(yield* Effect.serviceOption(Model.ModelName))
   const model = options.model ?? named
@@ -85,7 +87,7 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
   ): Effect.Effect<A, AiError.AiError, R> => {
     const used = Effect.flatMap(planned(request), ({ call, facts }) =>
       governor.run(call, (ticket) => {
-        const live = new FiberModelCall(ticket, facts)
+        const live = new FiberModelCall(ticket, facts, coverage)
         return use(live).pipe(
           Effect.provideService(FiberCall, live),
           Effect.tap(() => Effect.sync(() => live.reported({}))),
@@ -115,7 +117,7 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
         )
       )
       const ticket = yield* Scope.provide(governor.admit(call), scope)
-      const live = new FiberModelCall(ticket, facts)
+      const live = new FiberModelCall(ticket, facts, coverage)
       yield* Scope.addFinalizerExit(scope, (exit) => {
         const spent = live.close(exit)
         return spent === undefined ? Effect.void : ticket.report(spent)

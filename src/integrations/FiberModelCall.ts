@@ -3,6 +3,7 @@ import { AiError, type Response } from "effect/ai"
 import type { AgentId, SessionId, TicketId } from "../schema/Ids.ts"
 import { NanoUsd } from "../schema/Money.ts"
 import { DeclaredMaximumExceeded } from "../schema/WrappedCallError.ts"
+import type { Coverage } from "../services/Coverage.ts"
 import type { Spending, Ticket } from "../services/Governor.ts"
 import type { End, LiveCall } from "./LiveCall.ts"
 import { Meter, type ReportedUsage } from "./Meter.ts"
@@ -33,7 +34,14 @@ export class FiberModelCall implements LiveCall {
   #isCut = false
   #settled = false
 
-  constructor(ticket: Ticket, { inputTokens, maxTokens, model, provider }: ModelCallFacts) {
+  readonly #coverage: Coverage["Service"]
+
+  constructor(
+    ticket: Ticket,
+    { inputTokens, maxTokens, model, provider }: ModelCallFacts,
+    coverage: Coverage["Service"]
+  ) {
+    this.#coverage = coverage
     this.id = ticket.id
     this.agentId = ticket.agentId
     this.sessionId = ticket.sessionId
@@ -49,6 +57,14 @@ export class FiberModelCall implements LiveCall {
 
   get isSettled(): boolean {
     return this.#settled
+  }
+
+  send<A>(url: string, run: () => Promise<A>): Promise<A> {
+    return this.#coverage.send(url, run)
+  }
+
+  enclose<A>(run: () => A): A {
+    return this.#coverage.enclose(() => !this.#settled, run)
   }
 
   /** The scope knows when nobody reads any more. */
