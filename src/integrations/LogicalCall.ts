@@ -109,7 +109,7 @@ export class LogicalCall {
     const signals = [live.signal, ...(request.signal == null ? [] : [request.signal])]
     let response: Response
     try {
-      response = await within(live, () => request.send(fetch, AbortSignal.any(signals)))
+      response = await live.send(request.url, () => within(live, () => request.send(fetch, AbortSignal.any(signals))))
     } catch (error) {
       if (!neverSent(error)) this.#wasLost = true
       throw live.signal.aborted ? live.signal.reason : error
