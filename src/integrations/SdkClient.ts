@@ -59,7 +59,8 @@ export const governSdk = <Client extends object>(
     governance.run(Effect.logWarning("wrapper.already_governed", { sdk: sdk.name, agent: agentId }))
     return client
   }
-  governance.run(Wrappers.use((wrappers) => wrappers.register(sdk.name)))
+  const sdkVersion = versionOf(client)
+  governance.run(Wrappers.use((wrappers) => wrappers.register(sdk.name, { sdkVersion })))
   // `problemOf` has seen that it has what is patched.
   patch(client as unknown as SdkClient, sdk, install)
   return client
@@ -102,9 +103,9 @@ const problemOf = (client: object, sdk: Sdk, agentId?: string): ConfigurationErr
   const wanted = `${sdk.package} ${sdk.major}`
   const problem = (text: string) => new ConfigurationError({ setting: sdk.package, problem: text })
   if (!isSdkClient(client)) return problem(`this is no client of ${wanted}, which this wrapper needs`)
-  const version = /\/JS (\d+)\.\S*/.exec(client.getUserAgent())
-  if (version !== null && Number(version[1]) !== sdk.major) {
-    return problem(`the client is of version ${version[0].slice(4)}, but this wrapper needs ${wanted}`)
+  const version = versionOf(client)
+  if (version !== undefined && Number.parseInt(version, 10) !== sdk.major) {
+    return problem(`the client is of version ${version}, but this wrapper needs ${wanted}`)
   }
   if ("_options" in client && isX509(client._options)) {
     return problem("a client with X.509 workload identity sends its requests past every hook, so it cannot be governed")
@@ -114,6 +115,10 @@ const problemOf = (client: object, sdk: Sdk, agentId?: string): ConfigurationErr
   }
   return undefined
 }
+
+/** As the SDK says it to its provider; unknown where somebody has replaced that. */
+const versionOf = (client: object): string | undefined =>
+  isSdkClient(client) ? /\/JS (\d+\.\S*)/.exec(client.getUserAgent())?.[1] : undefined
 
 const isSdkClient = (client: object): client is SdkClient =>
   ["fetch", "makeRequest", "prepareOptions", "withOptions", "getUserAgent"].every(

@@ -25,7 +25,9 @@ describe("A governed Anthropic client", () => {
     assert.strictEqual(reply.content[0]?.type, "text")
     assert.deepStrictEqual(await world.money(), { spent: cost, held: 0 })
     assert.deepStrictEqual(await world.kinds(), ["llm.call", "llm.result"])
-    assert.include([...(await world.run(Wrappers.use((w) => Effect.succeed(w.registered()))))], "anthropic")
+    assert.deepStrictEqual(await world.run(Wrappers.use((wrappers) => Effect.succeed(wrappers.registrations()))), [
+      { name: "anthropic", sdkVersion: "1.12.0", clients: 1 }
+    ])
   })
 
   it("counts what was read from and written to the cache at its own price (CST-11)", async () => {

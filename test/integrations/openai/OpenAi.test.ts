@@ -20,7 +20,9 @@ describe("A governed OpenAI client", () => {
     assert.strictEqual(reply.choices[0]?.message.content, "Fine.")
     assert.deepStrictEqual(await world.money(), { spent: cost, held: 0 })
     assert.deepStrictEqual(await world.kinds(), ["llm.call", "llm.result"])
-    assert.include([...(await world.run(Wrappers.use((w) => Effect.succeed(w.registered()))))], "openai")
+    assert.deepStrictEqual(await world.run(Wrappers.use((wrappers) => Effect.succeed(wrappers.registrations()))), [
+      { name: "openai", sdkVersion: "7.57.0", clients: 1 }
+    ])
   })
 
   it("wrapped a second time stays as it is, with a warning, and counts once (WRP-01)", async () => {
