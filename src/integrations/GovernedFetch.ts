@@ -1,5 +1,8 @@
+import { Effect } from "effect"
 import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
+import { Coverage } from "../services/Coverage.ts"
 import { current } from "./CurrentCall.ts"
+import { type Host, promise } from "./Host.ts"
 import type { LiveCall } from "./LiveCall.ts"
 import { metered } from "./MeteredResponse.ts"
 import { type GovernOptions, type ModelCall, open } from "./ModelCall.ts"
@@ -28,7 +31,7 @@ export const governedFetch = (options: GovernedFetchOptions): Fetch => {
   return async (input, init) => {
     const request = outgoing(input, init)
     const endpoint = who.provider.endpoint(request.method, request.path)
-    if (endpoint._tag === "Free") return send(input, init)
+    if (endpoint._tag === "Free") return covered(who.governance, request.url, () => send(input, init))
     const outer = current()
     if (endpoint._tag === "Model" && outer !== undefined) return joined(send, request, outer, endpoint.wire)
     let call: ModelCall | undefined
@@ -46,6 +49,13 @@ export const governedFetch = (options: GovernedFetchOptions): Fetch => {
     return call === undefined ? send(input, init) : sendGoverned(send, request, call, true)
   }
 }
+
+/** What costs nothing goes past no budget, so coverage must not take it for a call that does (BEY-13). */
+const covered = (host: Host, url: string, run: () => Promise<Response>): Promise<Response> =>
+  promise(
+    host,
+    Coverage.use((coverage) => Effect.tryPromise({ try: () => coverage.send(url, run), catch: (error) => error }))
+  )
 
 /** Sends what was admitted and watches its answer. `owns`: nobody else settles the call. */
 export const sendGoverned = async (

@@ -34,16 +34,23 @@ export interface WorldOptions extends GovernanceOptions {
   readonly script?: FakeScript
   readonly scope?: Partial<ScopePolicyInput>
   readonly budget?: BudgetPolicyInput
+  /** With routing, and with coverage that looks at the provider's address. */
+  readonly measured?: boolean
   /** Other stores than those in memory. */
   readonly layer?: Layer.Layer<Services, unknown>
 }
 
 /** A provider on loopback, governance over it, and an agent that may do anything for ten dollars. */
 export const openWorld = async (options: WorldOptions = {}): Promise<ClientWorld> => {
-  const { budget = { perSessionUsd: 10 }, layer, scope, script, ...settings } = options
+  const { budget = { perSessionUsd: 10 }, layer, measured, scope, script, ...settings } = options
   const log = capture()
   const provider = await FakeProvider.start(script ?? {})
-  const runtime = ManagedRuntime.make(Layer.provideMerge(layer ?? memory(settings), log.layer))
+  const measuring = {
+    ...{ enableRouting: true, enableCoverage: true, workspaceSalt: "sixteen characters" },
+    coverageHosts: [new URL(provider.url).host]
+  }
+  const stores = layer ?? memory({ ...settings, ...(measured === true ? measuring : {}) })
+  const runtime = ManagedRuntime.make(Layer.provideMerge(stores, log.layer))
   const run: ClientWorld["run"] = (effect) => runtime.runPromise(effect)
   const governance = await run(
     Effect.gen(function* () {
