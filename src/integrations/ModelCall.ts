@@ -16,7 +16,7 @@ export interface GovernOptions {
   readonly sessionId?: string | undefined
   /** Plain JSON for the audit row of every attempt. */
   readonly metadata?: unknown
-  /** What happens where a person has to approve a call to a model. */
+  /** What happens where a person has to approve a tool that the client itself runs; calls to models are never asked for. */
   readonly approval?: ApprovalOptions | undefined
   /** Addresses that may be used although they are not governed, such as `POST /batches`; their cost is in no budget. */
   readonly allow?: ReadonlyArray<string> | undefined

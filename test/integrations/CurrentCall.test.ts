@@ -3,8 +3,8 @@ import { Effect } from "effect"
 import { current, FiberCall, outside, within } from "../../src/integrations/CurrentCall.ts"
 import type { LiveCall } from "../../src/integrations/LiveCall.ts"
 
-// Only its identity and whether it is over are asked.
-const call = (isSettled = false) => ({ isSettled }) as LiveCall
+// Only its identity and whether it is over are asked; what it encloses it runs.
+const call = (isSettled = false) => ({ isSettled, enclose: (run: () => unknown) => run() }) as LiveCall
 
 describe("The current call (THR-11)", () => {
   it("is that of the asynchronous context, until it is over", async () => {
