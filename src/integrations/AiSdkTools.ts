@@ -52,13 +52,11 @@ interface ExecuteOptions {
 export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOptions<Set>): GovernedTools<Set> => {
   const { agentId, approval, approve, governance, maxUsd, metadata, sessionId } = options
 
-  const needs = async (
-    name: string,
-    input: unknown,
-    use: { readonly toolCallId: string; readonly messages: unknown }
-  ) => {
-    const own = record(approve)[name] ?? record(tools[name]).needsApproval
-    return own === true || (typeof own === "function" && (await own(input, use)) === true)
+  const needs = async (name: string, input: unknown, use: object) => {
+    for (const rule of [ownOf(approve, name), record(ownOf(tools, name)).needsApproval]) {
+      if (typeof rule === "function" ? await rule(input, use) : rule === true) return true
+    }
+    return false
   }
 
   const useOf = async (name: string, input: unknown, given: ExecuteOptions) => {
@@ -89,7 +87,8 @@ export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOpt
     tools: Object.fromEntries(entries) as Set,
     toolApproval: async ({ messages, toolCall }) => {
       const { input, toolCallId, toolName } = toolCall
-      if (!Object.hasOwn(tools, toolName) || approval?.wait === true) return { type: "not-applicable" }
+      const runsHere = typeof record(ownOf(tools, toolName)).execute === "function"
+      if (!runsHere || approval?.wait === true) return { type: "not-applicable" }
       const use = await useOf(toolName, input, { toolCallId, messages })
       const answer = await approvalOf(use, input)
       if (answer._tag === "Waiting" && isResumed(messages, toolCallId)) {
@@ -100,6 +99,10 @@ export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOpt
     }
   }
 }
+
+/** Names come from the model: `constructor` is no tool. */
+const ownOf = (values: object | undefined, name: string): unknown =>
+  values !== undefined && Object.hasOwn(values, name) ? Reflect.get(values, name) : undefined
 
 const statusOf = (answer: Approval): ToolApprovalStatus => {
   switch (answer._tag) {

@@ -299,7 +299,9 @@ describe("A tool of the AI SDK that needs a person (BEY-02, BEY-03, BEY-10)", ()
       execute: async (input) => void ran.push(input)
     })
     const model = governWith(createOpenAI({ apiKey: "none", baseURL: world.provider.openAiUrl }).chat("gpt-4o"), who)
-    const agent = new ToolLoopAgent({ model, maxOutputTokens: 50, ...governTools({ refund: own }, who) })
+    // What the program says adds to it and takes nothing away.
+    const governed = governTools({ refund: own }, { ...who, approve: { refund: false } })
+    const agent = new ToolLoopAgent({ model, maxOutputTokens: 50, ...governed })
     const start: ReadonlyArray<ModelMessage> = [{ role: "user", content: "Refund it." }]
     const asked = await agent.generate({ messages: [...start] })
     const history = saidYes(start, asked)
