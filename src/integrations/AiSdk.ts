@@ -5,7 +5,7 @@ import type { LanguageModelMiddleware } from "ai"
 import { Effect } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { Wrappers } from "../services/Wrappers.ts"
-import { type AiSdkOptions, embed, generate, stream, type Who } from "./AiSdkCall.ts"
+import { type AiSdkOptions, embed, generate, type Remake, stream, type Who } from "./AiSdkCall.ts"
 import {
   type EmbeddingModel,
   type EmbeddingModelV4,
@@ -64,18 +64,18 @@ export const governance = (options: AiSdkOptions): LanguageModelMiddleware => {
 
 const governed = new WeakSet<object>()
 
-const wrapped = (who: Who, target: object): object => {
+const wrapped = (who: Who, target: object, remake?: Remake): object => {
   const made = isLanguageModel(target)
-    ? languageModel(who, target)
+    ? languageModel(who, target, remake)
     : isEmbeddingModel(target)
       ? embeddingModel(who, target)
-      : governedProvider(who, target, (model) => (governed.has(model) ? model : wrapped(who, model)))
+      : governedProvider(who, target, (model, again) => (governed.has(model) ? model : wrapped(who, model, again)))
   governed.add(made)
   return made
 }
 
 /** Only what the SDK needs of a model: whatever else a provider's class can do stays out of reach. */
-const languageModel = (who: Who, model: LanguageModel) => {
+const languageModel = (who: Who, model: LanguageModel, remake: Remake) => {
   // Versions differ in parts that are passed on as they are; both forms of usage are read.
   const inner = model as LanguageModelV4
   const { modelId, provider, specificationVersion } = inner
@@ -84,8 +84,8 @@ const languageModel = (who: Who, model: LanguageModel) => {
     get supportedUrls() {
       return inner.supportedUrls
     },
-    doGenerate: (params: Parameters<LanguageModelV4["doGenerate"]>[0]) => generate(who, inner, params),
-    doStream: (params: Parameters<LanguageModelV4["doStream"]>[0]) => stream(who, inner, params)
+    doGenerate: (params: Parameters<LanguageModelV4["doGenerate"]>[0]) => generate(who, inner, params, remake),
+    doStream: (params: Parameters<LanguageModelV4["doStream"]>[0]) => stream(who, inner, params, remake)
   }
 }
 

@@ -14,11 +14,14 @@ export interface AiSdkOptions extends GovernOptions {
 
 export type Who = AiSdkOptions & { readonly sessionId: string }
 
+/** The model of another name from where a model comes from, for routing; absent for a model that comes from nowhere (ROU-02). */
+export type Remake = ((name: string) => unknown) | undefined
+
 /** One answer in one piece, as one governed call. Below another governed call it is part of that one. */
-export const generate = async (who: Who, model: LanguageModelV4, params: CallParams) => {
+export const generate = async (who: Who, model: LanguageModelV4, params: CallParams, remake?: Remake) => {
   if (current() !== undefined) return model.doGenerate(params)
-  const { live, sent } = await opened(who, model, params)
-  const result = await attempted(live, () => model.doGenerate(sent))
+  const { chosen, live, sent } = await opened(who, model, params, remake)
+  const result = await attempted(live, () => chosen.doGenerate(sent))
   const usage = usageOf(result.usage, result.response?.modelId)
   if (usage !== undefined) live.meter.report(usage, true)
   // Before the reply reaches the caller, so that the next check sees what this call cost.
@@ -27,10 +30,15 @@ export const generate = async (who: Who, model: LanguageModelV4, params: CallPar
 }
 
 /** The same in parts; settled by the part that brings the usage, which is the last that counts. */
-export const stream = async (who: Who, model: LanguageModelV4, params: CallParams): Promise<StreamResult> => {
+export const stream = async (
+  who: Who,
+  model: LanguageModelV4,
+  params: CallParams,
+  remake?: Remake
+): Promise<StreamResult> => {
   if (current() !== undefined) return model.doStream(params)
-  const { live, sent } = await opened(who, model, params)
-  const result = await attempted(live, () => model.doStream(sent))
+  const { chosen, live, sent } = await opened(who, model, params, remake)
+  const result = await attempted(live, () => chosen.doStream(sent))
   return { ...result, stream: watched(result.stream, live, params.abortSignal) }
 }
 
@@ -61,12 +69,15 @@ export const embed = async (
 
 type AnyModel = Pick<LanguageModelV4, "provider" | "modelId">
 
-const opened = async (who: Who, model: LanguageModelV4, params: CallParams) => {
+const opened = async (who: Who, model: LanguageModelV4, params: CallParams, remake: Remake) => {
   let visible = params
+  let chosen = model
   const asked = { maxTokens: mostTokens(model.provider, params), tools: toolNames(params) }
-  const wire = wireOf(model, asked, (isVisible) => {
+  const wire = wireOf(model, asked, ({ isVisible, model: name }) => {
     visible = withTools(params, isVisible)
-    return bodyOf(model.modelId, visible)
+    // The same maker makes the same kind of model.
+    if (name !== pricedAs(model).model) chosen = remake?.(name) as LanguageModelV4
+    return bodyOf(chosen.modelId, visible)
   })
   const { live } = await open({
     ...who,
@@ -74,22 +85,21 @@ const opened = async (who: Who, model: LanguageModelV4, params: CallParams) => {
     wire,
     body: bodyOf(model.modelId, params),
     estimateInput: who.estimateInput ?? (() => estimateOf({ ...visible, abortSignal: undefined, headers: undefined })),
-    // A model object is one model.
-    routes: false,
+    routes: remake !== undefined,
     signal: params.abortSignal
   })
-  return { live, sent: { ...visible, abortSignal: both(live, params.abortSignal) } }
+  return { chosen, live, sent: { ...visible, abortSignal: both(live, params.abortSignal) } }
 }
 
 /** Their requests are read before they are bytes, and their answers after: only names and numbers are left to say. */
 const wireOf = (
   model: AnyModel,
   asked: { readonly maxTokens: number | undefined; readonly tools: ReadonlyArray<string> },
-  rewrite?: (isVisible: (tool: string) => boolean) => ReturnType<typeof bodyOf>
+  rewrite?: (to: Parameters<RequestWire["rewrite"]>[1]) => ReturnType<typeof bodyOf>
 ): RequestWire => ({
   llm: `llm.${model.provider}`,
   request: () => ({ ...asked, model: pricedAs(model).model, stream: false }),
-  rewrite: (body, { isVisible }) => ({ body: rewrite?.(isVisible) ?? body, hidesUsage: false })
+  rewrite: (body, to) => ({ body: rewrite?.(to) ?? body, hidesUsage: false })
 })
 
 const priced = ({ provider }: AiSdkOptions, model: AnyModel) => ({ name: provider ?? pricedAs(model).provider })

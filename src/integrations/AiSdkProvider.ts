@@ -2,11 +2,11 @@ import { Schema } from "effect"
 import { AgentId } from "../schema/Ids.ts"
 import { UngovernedCall } from "../schema/WrappedCallError.ts"
 import { Audit } from "../services/Audit.ts"
-import type { Who } from "./AiSdkCall.ts"
-import { isEmbeddingModel, isLanguageModel } from "./AiSdkModel.ts"
+import type { Remake, Who } from "./AiSdkCall.ts"
+import { isEmbeddingModel, isLanguageModel, pricedAs } from "./AiSdkModel.ts"
 
-/** What makes a governed model of a model. */
-type Wrap = (model: object) => object
+/** What makes a governed model of a model, and of others from the same maker. */
+type Wrap = (model: object, remake: Remake) => object
 
 /**
  * A provider whose models are governed and which refuses everything else: models for pictures, sound and video, batches,
@@ -27,8 +27,13 @@ export const governedProvider = <P extends object>(who: Who, provider: P, wrap: 
   const isAllowed = (kind: string, id: unknown) =>
     (who.allow ?? []).some((entry) => entry === kind || entry === `${kind} ${String(id)}`)
 
-  const governed = (kind: string, id: unknown, made: unknown): unknown => {
-    if (isLanguageModel(made) || isEmbeddingModel(made)) return wrap(made)
+  const governed = (kind: string, given: ReadonlyArray<unknown>, make: (given: ReadonlyArray<unknown>) => unknown) => {
+    const [id, ...rest] = given
+    const made = make(given)
+    // The ids of a registry and of a gateway are not those of their models, so they are not asked for another one by such an id.
+    const remake =
+      isLanguageModel(made) && pricedAs(made).model === id ? (name: string) => make([name, ...rest]) : undefined
+    if (isLanguageModel(made) || isEmbeddingModel(made)) return wrap(made, remake)
     if (!isAllowed(kind, id)) throw refused(kind, id)
     noted(who, kind, id)
     return made
@@ -41,14 +46,14 @@ export const governedProvider = <P extends object>(who: Who, provider: P, wrap: 
     return (...given: ReadonlyArray<unknown>): unknown => {
       const [id] = given
       if (!factories.has(key) && !isAllowed(key, id)) throw refused(key, id)
-      return governed(key, id, Reflect.apply(value, target, given))
+      return governed(key, given, (all) => Reflect.apply(value, target, all))
     }
   }
 
   return new Proxy(provider, {
     apply: (target, _this, given: ReadonlyArray<unknown>) =>
       // The trap exists for functions only.
-      governed("languageModel", given[0], Reflect.apply(target as unknown as CallableFunction, undefined, given)),
+      governed("languageModel", given, (all) => Reflect.apply(target as unknown as CallableFunction, undefined, all)),
     get: (target, key) => {
       if (typeof key === "symbol") return Reflect.get(target, key, target)
       if (!members.has(key)) members.set(key, member(target, key))

@@ -63,7 +63,8 @@ class GovernedProvider implements ModelProvider {
     if (!isModel(model)) throw wrongKind("a provider of models")
     const known = this.#models.get(model)
     if (known !== undefined) return known
-    const made = new GovernedModel(this.#who, model, name || (await defaultModel()))
+    const other = async (routed: string) => this.#provider.getModel(routed)
+    const made = new GovernedModel(this.#who, model, name || (await defaultModel()), other)
     this.#models.set(model, made)
     return made
   }

@@ -36,11 +36,14 @@ export class GovernedModel implements Model {
   readonly #model: Model
   readonly #name: string
   readonly #wire: Wire | undefined
+  readonly #remake: ((name: string) => Promise<Model>) | undefined
 
-  constructor(who: Who, model: Model, name: string) {
+  /** `remake` makes the model of another name, for routing; absent for a model that comes from no provider (ROU-02). */
+  constructor(who: Who, model: Model, name: string, remake?: (name: string) => Promise<Model>) {
     this.#who = who
     this.#model = model
     this.#name = name
+    this.#remake = remake
     const classes = classesOf(model)
     this.#wire = wireOf(classes)
     if (model.supportsPromptModelSelection !== undefined) {
@@ -51,10 +54,10 @@ export class GovernedModel implements Model {
 
   async getResponse(request: ModelRequest) {
     if (current() !== undefined) return this.#model.getResponse(request)
-    const { live, sent } = await this.#opened(request)
+    const { chosen, live, sent } = await this.#opened(request)
     let response: Awaited<ReturnType<Model["getResponse"]>>
     try {
-      response = await within(live, () => this.#model.getResponse(sent))
+      response = await within(live, () => chosen.getResponse(sent))
     } catch (error) {
       throw await failed(live, error)
     }
@@ -67,8 +70,8 @@ export class GovernedModel implements Model {
 
   async *getStreamedResponse(request: ModelRequest): AsyncGenerator<StreamEvent, void, undefined> {
     if (current() !== undefined) return yield* this.#model.getStreamedResponse(request)
-    const { live, sent } = await this.#opened(request)
-    const events = within(live, () => this.#model.getStreamedResponse(sent)[Symbol.asyncIterator]())
+    const { chosen, live, sent } = await this.#opened(request)
+    const events = within(live, () => chosen.getStreamedResponse(sent)[Symbol.asyncIterator]())
     let isBegun = false
     try {
       for (;;) {
@@ -108,23 +111,30 @@ export class GovernedModel implements Model {
       throw ungoverned(who, "prompt", request.prompt.promptId)
     }
     let sent = request
+    let routed = name
     const provider = who.provider ?? "openai"
     const wire: RequestWire = {
       llm: this.#wire?.llm ?? `llm.${provider}`,
       request: () => ({ model: name, maxTokens: mostTokens(request), stream: false, tools: toolNames(request) }),
-      rewrite: (_, { isVisible }) => {
+      rewrite: (_, { isVisible, model }) => {
         sent = withTools(request, isVisible)
-        return { body: bodyOf(name, sent), hidesUsage: false }
+        routed = model
+        return { body: bodyOf(model, sent), hidesUsage: false }
       }
     }
     const { signal } = request
-    // A model object is one model.
-    const asked = { ...who, provider: { name: provider }, wire, body: bodyOf(name, request), routes: false }
-    const { live } = await open({ ...asked, signal })
-    return {
-      live,
-      sent: { ...sent, signal: signal === undefined ? live.signal : AbortSignal.any([live.signal, signal]) }
+    const remake = this.#remake
+    const asked = { ...who, provider: { name: provider }, wire, body: bodyOf(name, request) }
+    const { live } = await open({ ...asked, routes: remake !== undefined, signal })
+    let chosen = this.#model
+    try {
+      if (routed !== name && remake !== undefined) chosen = await remake(routed)
+    } catch (error) {
+      await live.settle({ _tag: "Released", error })
+      throw error
     }
+    const both = signal === undefined ? live.signal : AbortSignal.any([live.signal, signal])
+    return { chosen, live, sent: { ...sent, signal: both } }
   }
 
   async #seen(live: LiveCall, event: StreamEvent): Promise<void> {

@@ -2,12 +2,22 @@ import { createAnthropic } from "@ai-sdk/anthropic"
 import { createOpenAI } from "@ai-sdk/openai"
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible"
 import { assert, describe, it } from "@effect/vitest"
-import { embed, embedMany, generateText, jsonSchema, streamText, type ToolSet, wrapLanguageModel } from "ai"
+import {
+  createProviderRegistry,
+  embed,
+  embedMany,
+  generateText,
+  jsonSchema,
+  streamText,
+  type ToolSet,
+  wrapLanguageModel
+} from "ai"
 import { Effect, Exit } from "effect"
 import { govern, governance, governWith } from "../../src/integrations/AiSdk.ts"
 import { governedFetch } from "../../src/integrations/GovernedFetch.ts"
 import { openAi } from "../../src/integrations/OpenAiProvider.ts"
 import { items, record } from "../../src/integrations/Reading.ts"
+import { Routing } from "../../src/services/Routing.ts"
 import { Wrappers } from "../../src/services/Wrappers.ts"
 import { agentId, type FrameworkWorld, openWorld, rejection, sessionId, tagOf } from "./FrameworkWorld.ts"
 
@@ -248,5 +258,24 @@ describe("A governed model of the AI SDK", () => {
     assert.strictEqual(request.body.max_tokens, 2_100)
     assert.isAtLeast((await world.money()).held, 2_100 * 15_000)
     await running
+  })
+
+  it("that a provider makes goes to the model that routing chose, and is priced so; one that stands alone does not (ROU-02)", async () => {
+    await using world = await openWorld({ enableRouting: true, script: { usage: { input: 10, output: 4 } } })
+    await world.run(
+      Routing.use((routing) => routing.register({ agentId, mode: "rules", rules: { "gpt-4o": "gpt-4o-mini" } }))
+    )
+    const alone = governWith(plain(world).chat("gpt-4o"), who(world))
+    const registry = governWith(createProviderRegistry({ openai: plain(world) }), who(world))
+    await generateText({ model: openai(world).chat("gpt-4o"), ...ask })
+    assert.strictEqual(await world.spent(), 10 * 150 + 4 * 600)
+    await streamText({ model: openai(world)("gpt-4o"), ...ask }).text
+    await generateText({ model: alone, ...ask })
+    await generateText({ model: registry.languageModel("openai:gpt-4o"), ...ask })
+    assert.deepStrictEqual(
+      world.provider.requests.map(({ body }) => body.model),
+      ["gpt-4o-mini", "gpt-4o-mini", "gpt-4o", "gpt-4o"]
+    )
+    assert.strictEqual(await world.spent(), 2 * (10 * 150 + 4 * 600) + 2 * (10 * 2_500 + 4 * 10_000))
   })
 })

@@ -16,6 +16,7 @@ import { govern, governModel, governTool, governWith } from "../../src/integrati
 import { openAi } from "../../src/integrations/OpenAiProvider.ts"
 import { items, record } from "../../src/integrations/Reading.ts"
 import { isHaltError } from "../../src/schema/GovernanceError.ts"
+import { Routing } from "../../src/services/Routing.ts"
 import { Wrappers } from "../../src/services/Wrappers.ts"
 import type { FakeReply } from "../../src/testing/FakeProvider.ts"
 import { agentId, type FrameworkWorld, openWorld, rejection, sessionId, tagOf, until } from "./FrameworkWorld.ts"
@@ -291,6 +292,20 @@ describe("A governed provider of the agents SDK", () => {
     const runner = new Runner({ modelProvider: await world.run(govern(plain(world, false), { agentId, sessionId })) })
     await runner.run(agentOf(), "Well?")
     assert.strictEqual(await world.spent(), exact)
+  })
+
+  it("goes to the model that routing chose, and is priced so (ROU-02)", async () => {
+    await using world = await openWorld({ enableRouting: true, script: { usage } })
+    await world.run(
+      Routing.use((routing) => routing.register({ agentId, mode: "rules", rules: { "gpt-4o": "gpt-4o-mini" } }))
+    )
+    await runnerOf(world).run(agentOf(), "Well?")
+    await all(await runnerOf(world, true).run(agentOf(), "Well?", { stream: true }))
+    assert.deepStrictEqual(
+      world.provider.requests.map(({ body }) => body.model),
+      ["gpt-4o-mini", "gpt-4o-mini"]
+    )
+    assert.strictEqual(await world.spent(), 2 * (10 * 150 + 75 * 600))
   })
 
   it("a model object of an agent's own is governed by its name (WRP-02)", async () => {
