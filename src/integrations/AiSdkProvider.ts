@@ -1,9 +1,7 @@
-import { Schema } from "effect"
-import { AgentId } from "../schema/Ids.ts"
-import { UngovernedCall } from "../schema/WrappedCallError.ts"
 import { Audit } from "../services/Audit.ts"
 import type { Remake, Who } from "./AiSdkCall.ts"
 import { isEmbeddingModel, isLanguageModel, pricedAs } from "./AiSdkModel.ts"
+import { ungoverned } from "./Ungoverned.ts"
 
 /** What makes a governed model of a model, and of others from the same maker. */
 type Wrap = (model: object, remake: Remake) => object
@@ -16,13 +14,8 @@ export const governedProvider = <P extends object>(who: Who, provider: P, wrap: 
   const members = new Map<string, unknown>()
 
   const refused = (kind: string, id: unknown) => {
-    const agentId = Schema.decodeSync(AgentId)(who.agentId)
-    return new UngovernedCall({
-      agentId,
-      provider: who.provider ?? "ai-sdk",
-      method: kind,
-      path: typeof id === "string" ? id : ""
-    })
+    noted(who, kind, id, false)
+    return ungoverned({ agentId: who.agentId, provider: providerOf(who) }, { method: kind, path: nameOf(id) })
   }
   const isAllowed = (kind: string, id: unknown) =>
     (who.allow ?? []).some((entry) => entry === kind || entry === `${kind} ${String(id)}`)
@@ -35,7 +28,7 @@ export const governedProvider = <P extends object>(who: Who, provider: P, wrap: 
       isLanguageModel(made) && pricedAs(made).model === id ? (name: string) => make([name, ...rest]) : undefined
     if (isLanguageModel(made) || isEmbeddingModel(made)) return wrap(made, remake)
     if (!isAllowed(kind, id)) throw refused(kind, id)
-    noted(who, kind, id)
+    noted(who, kind, id, true)
     return made
   }
 
@@ -62,11 +55,15 @@ export const governedProvider = <P extends object>(who: Who, provider: P, wrap: 
   })
 }
 
-/** What the program has allowed by name runs outside all budgets, so the log says that it was made. */
-const noted = ({ agentId, governance, provider = "ai-sdk", sessionId }: Who, method: string, id: unknown) => {
-  const metadata = { provider, method, path: String(id ?? "").slice(0, 200) }
+/** What is not governed is in the log, refused or allowed: what is allowed runs outside all budgets. */
+const noted = (who: Who, method: string, id: unknown, allowed: boolean) => {
+  const { agentId, governance, sessionId } = who
+  const metadata = { provider: providerOf(who).name, method, path: nameOf(id).slice(0, 200), allowed }
   governance.run(Audit.use((audit) => audit.note({ kind: "call.ungoverned", agentId, sessionId, metadata })))
 }
+
+const providerOf = ({ provider = "ai-sdk" }: Who) => ({ name: provider })
+const nameOf = (id: unknown) => (typeof id === "string" ? id : "")
 
 /** `customProvider`, registries and provider packages all have `languageModel`. */
 export const isProvider = (value: unknown): value is object =>

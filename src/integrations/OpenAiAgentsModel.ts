@@ -1,8 +1,6 @@
 import type { Model } from "@openai/agents"
-import { Schema } from "effect"
 import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
-import { AgentId } from "../schema/Ids.ts"
-import { DeclaredMaximumExceeded, UngovernedCall } from "../schema/WrappedCallError.ts"
+import { DeclaredMaximumExceeded } from "../schema/WrappedCallError.ts"
 import { current, within } from "./CurrentCall.ts"
 import { endOfError } from "./EndOfError.ts"
 import type { LiveCall } from "./LiveCall.ts"
@@ -19,6 +17,7 @@ import {
 } from "./OpenAiAgentsWire.ts"
 import type { Wire } from "./Provider.ts"
 import { utf8Length } from "./Reading.ts"
+import { ungoverned } from "./Ungoverned.ts"
 
 export interface OpenAiAgentsOptions extends GovernOptions {
   /** The price book's name of the provider, where the models are not OpenAI's. */
@@ -49,7 +48,7 @@ export class GovernedModel implements Model {
     if (model.supportsPromptModelSelection !== undefined) {
       this.supportsPromptModelSelection = model.supportsPromptModelSelection
     }
-    if (classes.has("OpenAIResponsesWSModel")) throw ungoverned(who, "WebSocket", name)
+    if (classes.has("OpenAIResponsesWSModel")) throw refused(who, "WebSocket", name)
   }
 
   async getResponse(request: ModelRequest) {
@@ -108,7 +107,7 @@ export class GovernedModel implements Model {
       request.overridePromptModel !== true &&
       who.allow?.includes("prompt") !== true
     ) {
-      throw ungoverned(who, "prompt", request.prompt.promptId)
+      throw refused(who, "prompt", request.prompt.promptId)
     }
     let sent = request
     let routed = name
@@ -159,8 +158,8 @@ export class GovernedModel implements Model {
   }
 }
 
-export const ungoverned = ({ agentId, provider = "openai" }: Who, method: string, path: string) =>
-  new UngovernedCall({ agentId: Schema.decodeSync(AgentId)(agentId), provider, method, path })
+const refused = ({ agentId, provider = "openai" }: Who, method: string, path: string) =>
+  ungoverned({ agentId, provider: { name: provider } }, { method, path })
 
 /** Settles, and gives what the caller is told: the halt itself, not what the SDK makes of the request that it cut. */
 const failed = async (live: LiveCall, error: unknown): Promise<unknown> => {

@@ -249,7 +249,7 @@ describe("Every member of a governed provider", () => {
     })
   }
 
-  it("may be used when the program allows it by name, and then the log says that it was made (THR-05)", async () => {
+  it("may be used when the program allows it by name, and the log says either (THR-05)", async () => {
     await using world = await openWorld()
     const raw = createOpenAI({ apiKey: "none", baseURL: world.provider.openAiUrl })
     const provider = governWith(raw, { ...who(world), allow: ["imageModel gpt-image-1", "files"] })
@@ -257,8 +257,9 @@ describe("Every member of a governed provider", () => {
     assert.throws(() => provider.imageModel("dall-e-3"), /is not governed/)
     assert.doesNotThrow(() => provider.files())
     assert.throws(() => provider.skills(), /is not governed/)
-    await until(async () => (await world.kinds()).length === 2)
-    assert.deepStrictEqual(await world.kinds(), ["call.ungoverned", "call.ungoverned"])
+    // Two that were allowed and two that were not.
+    await until(async () => (await world.kinds()).length === 4)
+    assert.deepStrictEqual([...new Set(await world.kinds())], ["call.ungoverned"])
   })
 
   it("registries and custom providers of governed providers are governed, and can be governed themselves (WRP-01)", async () => {
