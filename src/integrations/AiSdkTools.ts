@@ -1,3 +1,4 @@
+import { Effect } from "effect"
 import { ApprovalPending } from "../schema/Gate.ts"
 import { AgentId } from "../schema/Ids.ts"
 import { type Approval, approvalOf, useApproved } from "./ApprovedTool.ts"
@@ -74,11 +75,17 @@ export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOpt
     // Their type follows the arguments of each tool, of which nothing is known here.
     const execute = record(tool).execute as Execute | undefined
     if (execute === undefined) return tool
+    if (governedOnes.has(tool)) {
+      governance.run(Effect.logWarning("wrapper.already_governed", { wrapper: "ai-sdk", tool: name }))
+      return tool
+    }
     const run = async (input: unknown, given: ExecuteOptions) =>
       useApproved(await useOf(name, input, given), input, (approved, abortSignal) =>
         lastOf(execute.call(tool, approved, { ...given, abortSignal }))
       )
-    return { ...tool, execute: run }
+    const made = { ...tool, execute: run }
+    governedOnes.add(made)
+    return made
   }
 
   const entries = Object.entries(tools).map(([name, tool]) => [name, governed(name, tool)])
@@ -99,6 +106,9 @@ export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOpt
     }
   }
 }
+
+/** A second wrap would be a call within a call, for which the one approval is used already. */
+const governedOnes = new WeakSet<object>()
 
 /** Names come from the model: `constructor` is no tool. */
 const ownOf = (values: object | undefined, name: string): unknown =>

@@ -1,4 +1,5 @@
 import type { FunctionTool } from "@openai/agents"
+import { Effect } from "effect"
 import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
 import { approvalOf, useApproved } from "./ApprovedTool.ts"
 import { record } from "./Reading.ts"
@@ -19,7 +20,11 @@ type AnyTool = FunctionTool<any, any, any>
  * Its `needsApproval` asks the database: what a serialized run says of approvals counts for nothing (BEY-02, BEY-03).
  */
 export const governTool = <T extends AnyTool>(tool: T, options: OpenAiAgentsToolOptions): T => {
-  if (governed.has(tool)) return tool
+  if (governed.has(tool)) {
+    const facts = { wrapper: "openai-agents", tool: tool.name }
+    options.governance.run(Effect.logWarning("wrapper.already_governed", facts))
+    return tool
+  }
   governed.add(tool)
   const { invoke, needsApproval } = tool
   const { agentId, approval, governance, maxUsd, metadata, sessionId } = options

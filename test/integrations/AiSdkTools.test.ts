@@ -170,6 +170,19 @@ describe("A governed tool of the AI SDK", () => {
     )
   })
 
+  it("is wrapped once: a second time changes nothing, with a warning (WRP-01)", async () => {
+    const { governed, ran, run, start, world } = await open({ gated: ["refund"] })
+    await using _ = world
+    const who = { governance: world.governance, agentId, sessionId }
+    const again = governTools(governed.tools, who)
+    assert.strictEqual(again.tools.refund, governed.tools.refund)
+    assert.lengthOf(world.logged("wrapper.already_governed"), 1)
+    const history = saidYes(start, await run(start, again))
+    await world.grant()
+    await run(history, again)
+    assert.deepStrictEqual(ran, [refund])
+  })
+
   it("without execute is left to whoever runs it", () => {
     const tools = { ask: tool({ inputSchema: z.object({}) }) }
     const options = { governance: { run: () => assert.fail("asked") }, agentId }

@@ -501,6 +501,7 @@ describe("A governed tool of the agents SDK", () => {
     const { agent, own, ran, runner, world } = await openTool()
     await using _ = world
     assert.strictEqual(governTool(own, who(world)), own)
+    assert.lengthOf(world.logged("wrapper.already_governed"), 1)
     await runner.run(agent, "Refund it.")
     assert.lengthOf(ran, 1)
     assert.strictEqual((await world.kinds()).filter((kind) => kind === "tool.call").length, 1)
