@@ -8,6 +8,7 @@ import {
   openAi
 } from "../../../src/integrations/EffectAi.ts"
 import { isGovernanceError } from "../../../src/schema/GovernanceError.ts"
+import { Coverage } from "../../../src/services/Coverage.ts"
 import {
   agentId,
   exact,
@@ -107,5 +108,14 @@ describe("A governed HTTP client below effect/ai (BEY-03, THR-11)", () => {
         ["llm.call", "llm.call", "llm.call", "tool.call", "llm.call"]
       )
     }).pipe(Effect.provide(world({ script: { text, usage }, http })))
+  )
+
+  it.live("is what counts requests as governed: alone, and below a governed model (BEY-13)", () =>
+    Effect.gen(function* () {
+      yield* hi
+      yield* Stream.runDrain(stream)
+      yield* Effect.provide(hi, layerModel(http))
+      assert.deepInclude(yield* (yield* Coverage).report, { governed: 3, raw: 0 })
+    }).pipe(Effect.provide(world({ script: { text, usage }, http, enableCoverage: true })))
   )
 })

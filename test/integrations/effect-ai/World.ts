@@ -60,8 +60,16 @@ export const world = ({ budget, governed, http, scope, script, ...settings }: Wo
         })
       )
     ),
-    Layer.provideMerge(memory(settings)),
+    Layer.provideMerge(settings.enableCoverage === true ? layerCovered(settings) : memory(settings)),
     Layer.provideMerge(layerProvider(script))
+  )
+
+/** The provider counts as one of language models. */
+const layerCovered = (settings: GovernanceOptions) =>
+  Layer.unwrap(
+    Effect.map(Provider, ({ url }) =>
+      memory({ workspaceSalt: "k3Jx9QvT7mZp2LwN8sRb4YcF6hDg1AeU", coverageHosts: [new URL(url).host], ...settings })
+    )
   )
 
 export const money = (session = sessionId) =>
