@@ -7,7 +7,7 @@ import type { JsonValue } from "../schema/Json.ts"
 import { estimateInputTokens } from "../schema/Pricing.ts"
 import { AgentScope } from "../services/AgentScope.ts"
 import { Coverage } from "../services/Coverage.ts"
-import { Governor } from "../services/Governor.ts"
+import { Governor, type Ticket } from "../services/Governor.ts"
 import { Settings } from "../services/Settings.ts"
 import { Wrappers } from "../services/Wrappers.ts"
 import { Acting } from "./Acting.ts"
@@ -24,6 +24,8 @@ export interface AiOptions {
   readonly model?: string | undefined
   /** `Model.ProviderName`, likewise. */
   readonly provider?: string | undefined
+  /** Where the provider is, for the coverage report; not needed above `HttpClient.layer`, which counts each request (BEY-13). */
+  readonly url?: string | undefined
   /** Plain JSON for the audit row of every attempt. */
   readonly metadata?: unknown
   /** Counts a request's input tokens; without it the length of its text is taken for an estimate on the high side. */
@@ -80,6 +82,14 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
     (error: unknown): AiError.AiError =>
       aiError(module, method, error)
 
+  const closed = (live: FiberModelCall, ticket: Ticket, exit: Exit.Exit<unknown, unknown>) =>
+    Effect.suspend(() => {
+      const spent = live.close(exit)
+      const wasAnswered = Exit.isSuccess(exit) || (spent !== undefined && "usage" in spent)
+      if (options.url !== undefined && wasAnswered && !live.meter.countedBelow) coverage.governed(options.url)
+      return spent === undefined ? Effect.void : ticket.report(spent)
+    })
+
   /** The call is settled before its answer reaches the caller. */
   const once = <A, E, R>(
     request: AiRequest,
@@ -91,10 +101,7 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
         return use(live).pipe(
           Effect.provideService(FiberCall, live),
           Effect.tap(() => Effect.sync(() => live.reported({}))),
-          Effect.onExit((exit) => {
-            const spent = live.close(exit)
-            return spent === undefined ? Effect.void : ticket.report(spent)
-          })
+          Effect.onExit((exit) => closed(live, ticket, exit))
         )
       })
     )
@@ -118,10 +125,7 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
       )
       const ticket = yield* Scope.provide(governor.admit(call), scope)
       const live = new FiberModelCall(ticket, facts, coverage)
-      yield* Scope.addFinalizerExit(scope, (exit) => {
-        const spent = live.close(exit)
-        return spent === undefined ? Effect.void : ticket.report(spent)
-      })
+      yield* Scope.addFinalizerExit(scope, (exit) => closed(live, ticket, exit))
       const turn = yield* watched(scope, live)
       const metered = Stream.provideService(use, FiberCall, live).pipe(
         Stream.tap((part) => live.part(part)),

@@ -36,16 +36,19 @@ export const targetOf = ({ method, params }: McpMessage): McpTarget | undefined 
 export const isRequest = (
   message: McpMessage
 ): message is McpMessage & { readonly id: RequestId; readonly method: string } =>
-  message.method !== undefined && message.id !== undefined
+  typeof message.method === "string" && isId(message.id)
 
 export const isReply = (message: McpMessage): message is McpMessage & { readonly id: RequestId } =>
-  message.method === undefined && message.id !== undefined
+  message.method === undefined && isId(message.id)
+
+/** A request with any other id would never be answered. */
+const isId = (id: unknown): id is RequestId => typeof id === "string" || typeof id === "number"
 
 /** The request that a notification calls off. */
 export const cancelledBy = ({ id, method, params }: McpMessage): RequestId | undefined => {
   const { requestId } = record(params)
   const isCancel = id === undefined && method === "notifications/cancelled"
-  return isCancel && (typeof requestId === "string" || typeof requestId === "number") ? requestId : undefined
+  return isCancel && isId(requestId) ? requestId : undefined
 }
 
 export const cancellation = (requestId: RequestId, reason: string): McpMessage =>

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema, Stream } from "effect"
 import { LanguageModel, Tool, Toolkit } from "effect/ai"
+import { FetchHttpClient } from "effect/http"
 import {
   LanguageModel as Governed,
   Toolkit as GovernedToolkit,
@@ -116,6 +117,22 @@ describe("A governed HTTP client below effect/ai (BEY-03, THR-11)", () => {
       yield* Stream.runDrain(stream)
       yield* Effect.provide(hi, layerModel(http))
       assert.deepInclude(yield* (yield* Coverage).report, { governed: 3, raw: 0 })
+    }).pipe(Effect.provide(world({ script: { text, usage }, http, enableCoverage: true })))
+  )
+
+  it.live("is not needed for the count where the layer says where the provider is (BEY-13)", () =>
+    Effect.gen(function* () {
+      const { openAiUrl } = yield* Provider
+      const model = yield* Governed.make({ agentId, sessionId, maxOutputTokens: 200, url: openAiUrl }).pipe(
+        Effect.provide(layerModel(FetchHttpClient.layer))
+      )
+      yield* model.generateText({ prompt: "hi" })
+      yield* Stream.runDrain(model.streamText({ prompt: "hi" }))
+      yield* Stream.runDrain(Stream.take(model.streamText({ prompt: "hi" }), 2))
+      // The one of the layer sends through the client that counts by itself.
+      yield* hi
+      yield* Effect.provide(hi, layerModel(FetchHttpClient.layer), { local: true })
+      assert.deepInclude(yield* (yield* Coverage).report, { governed: 4, raw: 1 })
     }).pipe(Effect.provide(world({ script: { text, usage }, http, enableCoverage: true })))
   )
 })

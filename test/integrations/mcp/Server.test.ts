@@ -146,4 +146,22 @@ describe("An MCP server behind the rooms (BEY-03, THR-07)", () => {
     assert.throws(() => governServerWith(other, options), /connected already/)
     assert.throws(() => governServerWith({} as never, options), /wants a Client, Server or McpServer/)
   })
+
+  it("a request that no protocol answers holds nothing, and an id is used once at a time (R-07)", async () => {
+    await using world = await openWorld()
+    const ran: Array<unknown> = []
+    const client = await opened(world, { maxUsd: { slow: 1 } }, ran)
+    const send = (id: unknown) =>
+      client.transport?.send({ jsonrpc: "2.0", id, method: "tools/call", params: { name: "slow" } } as never)
+    await send(null)
+    await send({})
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.deepStrictEqual(await world.money(), { spent: 0, held: 0 })
+    await send("twice")
+    await until(() => ran.length === 1)
+    await send("twice")
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    assert.strictEqual(ran.length, 1)
+    assert.strictEqual((await world.money()).held, 1_000_000_000)
+  })
 })
