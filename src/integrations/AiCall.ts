@@ -12,6 +12,7 @@ import { Settings } from "../services/Settings.ts"
 import { Wrappers } from "../services/Wrappers.ts"
 import { Acting } from "./Acting.ts"
 import { aiError, refusalIn } from "./AiRefusal.ts"
+import { callInput } from "./CallInput.ts"
 import { FiberCall } from "./CurrentCall.ts"
 import { FiberModelCall } from "./FiberModelCall.ts"
 
@@ -70,8 +71,7 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
     const inputTokens = options.estimateInput?.(input) ?? estimateInputTokens(text)
     const call: CallOptions = {
       ...{ agentId, sessionId, model, provider, llm, inputTokens, maxTokens },
-      // A prompt with pictures can be longer than what an audit row may hash; then its own text is what is left out.
-      input: text.length <= longestInput ? input : { bytes: text.length, tools },
+      input: callInput(input, text, tools),
       metadata: options.metadata
     }
     return { call, facts: { model, provider, inputTokens, maxTokens } }
@@ -178,5 +178,3 @@ export const make = Effect.fnUntraced(function* (wrapper: string, options: AiOpt
           )
   }
 })
-
-const longestInput = 100_000

@@ -3,6 +3,7 @@ import type { ApprovalOptions, CallOptions } from "../schema/CallPlan.ts"
 import { estimateInputTokens } from "../schema/Pricing.ts"
 import { AgentScope } from "../services/AgentScope.ts"
 import { Routing } from "../services/Routing.ts"
+import { callInput } from "./CallInput.ts"
 import { type Host, promise } from "./Host.ts"
 import { begin, type LiveCall } from "./LiveCall.ts"
 import type { Body, ModelRequest, Provider, Wire } from "./Provider.ts"
@@ -16,7 +17,7 @@ export interface GovernOptions {
   readonly sessionId?: string | undefined
   /** Plain JSON for the audit row of every attempt. */
   readonly metadata?: unknown
-  /** What happens where a person has to approve a tool that the client itself runs; calls to models are never asked for. */
+  /** What happens where a person has to approve a call to a model, or a tool that the client itself runs. */
   readonly approval?: ApprovalOptions | undefined
   /** Addresses that may be used although they are not governed, such as `POST /batches`; their cost is in no budget. */
   readonly allow?: ReadonlyArray<string> | undefined
@@ -64,8 +65,7 @@ export const open = async <W extends RequestWire>(options: ModelCallOptions<W>):
     llm: wire.llm,
     inputTokens: options.estimateInput?.(body) ?? estimateInputTokens(text),
     maxTokens: asked.maxTokens,
-    // A prompt with pictures can be longer than what an audit row may hash; then its own text is what is left out.
-    input: text.length <= longestInput ? body : { bytes: text.length, tools: asked.tools },
+    input: callInput(body, text, asked.tools),
     metadata: options.metadata,
     approval: options.approval
   }
@@ -84,5 +84,3 @@ const prepared = Effect.fnUntraced(function* (options: ModelCallOptions<RequestW
     model: routes ? yield* routing.suggest({ agentId, sessionId, model, provider: provider.name }) : model
   }
 })
-
-const longestInput = 100_000

@@ -1,4 +1,4 @@
-import { matches } from "./AgentScope.ts"
+import { matches, type ScopeTarget } from "./AgentScope.ts"
 import type { OperatorId } from "./Ids.ts"
 import type { GatePolicy } from "./Policy.ts"
 import { isSamePerson } from "./SamePerson.ts"
@@ -33,6 +33,10 @@ export const demandOf = (policies: ReadonlyArray<GatePolicy>, kind: string): Gat
 
 export const asksFor = (policy: GatePolicy, kind: string): boolean =>
   policy.requireApproval.some((pattern) => matches(pattern, kind))
+
+/** Whether a policy puts a person before this call. A bare `*` is every tool; models and APIs are only meant by what names them. */
+export const marks = (policy: GatePolicy, { kind, name }: Pick<ScopeTarget, "kind" | "name">): boolean =>
+  policy.requireApproval.some((pattern) => (kind === "tool" || pattern !== "*") && matches(pattern, name))
 
 /** By exact id: here a look-alike must not get in. */
 export const isReviewer = (demand: GateDemand, person: OperatorId): boolean =>

@@ -5,7 +5,7 @@ import type { ApprovalOptions, CallOptions, CallPlan } from "../schema/CallPlan.
 import { canonicalize } from "../schema/CanonicalJson.ts"
 import { escape, type SealMark } from "../schema/Escape.ts"
 import { ApprovalDenied, ApprovalPending, ApprovalTimeout } from "../schema/Gate.ts"
-import { asksFor } from "../schema/GateDemand.ts"
+import { marks } from "../schema/GateDemand.ts"
 import { eventOfGate, type Gate, GateRequestId } from "../schema/GateRequest.ts"
 import type { TicketId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
@@ -39,12 +39,11 @@ export class GateRoom extends Context.Service<
 const isNeededBy =
   (policies: Policies["Service"]) =>
   ({ target }: CallPlan, { approval }: CallOptions, lineage: Lineage): boolean =>
-    target.kind === "tool" &&
-    (approval?.required === true ||
-      lineage.path.some((agent) => {
-        const policy = policies.get(agent, "gate")?.policy
-        return policy !== undefined && asksFor(policy, target.name)
-      }))
+    approval?.required === true ||
+    lineage.path.some((agent) => {
+      const policy = policies.get(agent, "gate")?.policy
+      return policy !== undefined && marks(policy, target)
+    })
 
 export const make = Effect.gen(function* () {
   const requests = yield* GateRequests
