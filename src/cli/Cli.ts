@@ -19,6 +19,7 @@ import { migrate } from "./commands/migrate.ts"
 import { policy } from "./commands/policy.ts"
 import { prompts } from "./commands/prompts.ts"
 import { prune } from "./commands/prune.ts"
+import { recipe } from "./commands/recipe.ts"
 import { replay } from "./commands/replay.ts"
 import { report } from "./commands/report.ts"
 import { resume } from "./commands/resume.ts"
@@ -34,7 +35,7 @@ import { governance } from "./Root.ts"
 /** Every command. */
 export const cli = governance.pipe(
   Command.withSubcommands([
-    { group: "Start", commands: [demo, migrate, doctor] },
+    { group: "Start", commands: [demo, recipe, migrate, doctor] },
     { group: "Agents", commands: [agents, halt, resume, budget, policy, prompts] },
     { group: "Approvals", commands: [approvals, grant, deny] },
     {
