@@ -8,8 +8,16 @@ export interface Recipe {
 export const recipes: ReadonlyArray<Recipe> = [
   {
     name: "agt",
-    summary: "The starter for users of Microsoft Agent Framework, which has no JavaScript SDK: on @openai/agents"
-  }
+    summary: "For users of Microsoft Agent Framework, which has no JavaScript SDK: the same sandwich on @openai/agents"
+  },
+  {
+    name: "agt-mcp",
+    summary: "The refund tool as an MCP server, for agents of Microsoft Agent Framework and any other"
+  },
+  { name: "openai-agents", summary: "On the OpenAI Agents SDK" },
+  { name: "ai-sdk", summary: "On Vercel's AI SDK" },
+  { name: "langgraph", summary: "On LangGraph.js" },
+  { name: "effect-ai", summary: "On effect/ai" }
 ]
 
 /** What a project consists of, no more and no less (RCP-01, RCP-07). */
