@@ -4,8 +4,10 @@
 import assert from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Agent, OpenAIProvider, Runner, tool } from "@openai/agents"
+import * as Governed from "effect-governance/openai"
 import { Governance } from "effect-governance/promise"
 import { FakeProvider } from "effect-governance/testing/FakeProvider"
+import OpenAI, { type ClientOptions } from "openai"
 import { z } from "zod"
 
 const agentId = "refund-agent"
@@ -50,10 +52,13 @@ const rules = async (governance: Governance): Promise<void> => {
   await governance.presence.heartbeat(agentId, { operatorId: process.env.OPERATOR ?? "operator@example.com" })
 }
 
-const answer = async (governance: Governance, question: string, provider: OpenAIProvider): Promise<string> => {
+const answer = async (governance: Governance, question: string, options?: ClientOptions): Promise<string> => {
+  // The model's own calls pass the same gates and count in the same budget.
+  const client = Governed.governWith(new OpenAI(options), { governance, agentId, sessionId })
   const agent = new Agent({
     name: agentId,
     model: process.env.OPENAI_MODEL ?? "gpt-5.4-mini",
+    modelSettings: { maxTokens: 2000 },
     instructions: "You help customers. Give money back with the refund tool when an order went wrong.",
     tools: [
       tool({
@@ -64,8 +69,9 @@ const answer = async (governance: Governance, question: string, provider: OpenAI
       })
     ]
   })
+  const modelProvider = new OpenAIProvider({ openAIClient: client })
   // Traces would send the conversation elsewhere.
-  const result = await new Runner({ modelProvider: provider, tracingDisabled: true }).run(agent, question)
+  const result = await new Runner({ modelProvider, tracingDisabled: true }).run(agent, question)
   return result.finalOutput ?? ""
 }
 
@@ -75,7 +81,7 @@ const main = async (): Promise<void> => {
   const governance = await Governance.embedded()
   try {
     await rules(governance)
-    console.log(await answer(governance, question, new OpenAIProvider()))
+    console.log(await answer(governance, question))
   } finally {
     await governance.close()
   }
@@ -87,11 +93,7 @@ const smoke = async (): Promise<void> => {
   const governance = await Governance.memory()
   const ask = (amount: string) => {
     model.next({ toolCalls: [{ name: "refund", arguments: { order: "A-17", amount } }] }, { text: "Done." })
-    return answer(
-      governance,
-      `Give me ${amount} back.`,
-      new OpenAIProvider({ apiKey: "none", baseURL: model.openAiUrl })
-    )
+    return answer(governance, `Give me ${amount} back.`, { apiKey: "none", baseURL: model.openAiUrl })
   }
   const waiting = async () => {
     for (;;) {
@@ -114,6 +116,10 @@ const smoke = async (): Promise<void> => {
     await governance.gates.deny(await waiting(), { by: "rita@example.com", reason: "once is enough" })
     await again
     assert.deepEqual(paid, ["A-17 999.99", "A-17 1000.00"], "one approval paid twice")
+    await governance.presence.halt(agentId, { by: "rita@example.com", reason: "smoke test" })
+    const requests = model.requests.length
+    await assert.rejects(ask("1.00"))
+    assert.equal(model.requests.length, requests, "a halted agent asked its model")
     console.log("ok: 999.99 is paid at once; 1000.00 waits for a person, and one approval pays once")
   } finally {
     await governance.close()

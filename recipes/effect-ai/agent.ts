@@ -6,6 +6,7 @@ import { Config, Console, Effect, Fiber, Layer, type Redacted, Schedule, Schema 
 import { Chat, Tool, Toolkit } from "effect/ai"
 import { FetchHttpClient } from "effect/http"
 import { AgentScope, Cost, Gates, Governor, governed, Presence } from "effect-governance"
+import { LanguageModel } from "effect-governance/ai"
 import * as Memory from "effect-governance/memory"
 import * as Postgres from "effect-governance/postgres"
 import { FakeProvider } from "effect-governance/testing/FakeProvider"
@@ -93,7 +94,10 @@ const answer = Effect.fn("answer")(function* (question: string) {
 const modelAt = (url: string, apiKey?: Redacted.Redacted) =>
   Layer.unwrap(
     Effect.map(Config.String("OPENAI_MODEL").pipe(Config.withDefault("gpt-5.4-mini")), (model) =>
-      OpenAiCompatible.layer({ url, model, maxTokens: 2000, apiKey })
+      // The model's own calls pass the same gates and count in the same budget.
+      LanguageModel.layer({ agentId, sessionId, maxOutputTokens: 2000 }).pipe(
+        Layer.provide(OpenAiCompatible.layer({ url, model, maxTokens: 2000, apiKey }))
+      )
     )
   ).pipe(Layer.provide(FetchHttpClient.layer))
 
@@ -138,6 +142,10 @@ const smoke = Effect.gen(function* () {
   yield* gates.deny(yield* waiting, { by: "rita@example.com", reason: "once is enough" })
   yield* Fiber.join(again)
   assert.deepEqual(paid, ["A-17 999.99", "A-17 1000.00"], "one approval paid twice")
+  yield* (yield* Presence.Presence).halt(agentId, { by: "rita@example.com", reason: "smoke test" })
+  const requests = model.requests.length
+  assert.equal((yield* Effect.exit(ask("1.00")))._tag, "Failure")
+  assert.equal(model.requests.length, requests, "a halted agent asked its model")
   yield* Console.log("ok: 999.99 is paid at once; 1000.00 waits for a person, and one approval pays once")
 }).pipe(Effect.scoped, Effect.provide(handlers), Effect.provide(Memory.layer()))
 

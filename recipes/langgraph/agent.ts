@@ -7,6 +7,7 @@ import { tool } from "@langchain/core/tools"
 import { MessagesAnnotation, StateGraph } from "@langchain/langgraph"
 import { ToolNode, toolsCondition } from "@langchain/langgraph/prebuilt"
 import { ChatOpenAI } from "@langchain/openai"
+import { governWith } from "effect-governance/langchain"
 import { Governance } from "effect-governance/promise"
 import { FakeProvider } from "effect-governance/testing/FakeProvider"
 import { z } from "zod"
@@ -62,7 +63,8 @@ const answer = async (governance: Governance, question: string, model: ChatOpenA
       schema: z.object({ order: z.string(), amount: z.string().describe("Dollars and cents, such as 19.90") })
     })
   ]
-  const bound = model.bindTools(tools)
+  // The model's own calls pass the same gates and count in the same budget.
+  const bound = governWith(model, { governance, agentId, sessionId }).bindTools(tools)
   const graph = new StateGraph(MessagesAnnotation)
     .addNode("model", async ({ messages }) => ({ messages: [await bound.invoke(messages)] }))
     .addNode("tools", new ToolNode(tools))
@@ -85,7 +87,7 @@ const main = async (): Promise<void> => {
   const governance = await Governance.embedded()
   try {
     await rules(governance)
-    console.log(await answer(governance, question, new ChatOpenAI({ model: modelName })))
+    console.log(await answer(governance, question, new ChatOpenAI({ model: modelName, maxTokens: 2000 })))
   } finally {
     await governance.close()
   }
@@ -100,7 +102,7 @@ const smoke = async (): Promise<void> => {
     return answer(
       governance,
       `Give me ${amount} back.`,
-      new ChatOpenAI({ model: modelName, apiKey: "none", configuration: { baseURL: model.openAiUrl } })
+      new ChatOpenAI({ model: modelName, maxTokens: 2000, apiKey: "none", configuration: { baseURL: model.openAiUrl } })
     )
   }
   const waiting = async () => {
@@ -124,6 +126,10 @@ const smoke = async (): Promise<void> => {
     await governance.gates.deny(await waiting(), { by: "rita@example.com", reason: "once is enough" })
     await again
     assert.deepEqual(paid, ["A-17 999.99", "A-17 1000.00"], "one approval paid twice")
+    await governance.presence.halt(agentId, { by: "rita@example.com", reason: "smoke test" })
+    const requests = model.requests.length
+    await assert.rejects(ask("1.00"))
+    assert.equal(model.requests.length, requests, "a halted agent asked its model")
     console.log("ok: 999.99 is paid at once; 1000.00 waits for a person, and one approval pays once")
   } finally {
     await governance.close()

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
@@ -12,7 +12,15 @@ export interface Packed {
   /** Gives a project what its package.json names and nothing else, offline: links to what is installed here. */
   readonly install: (project: string) => void
   readonly run: (project: string, program: string, ...args: ReadonlyArray<string>) => string
+  /** A program that goes on, with more variables than `run` gives it. */
+  readonly start: (project: string, env: Readonly<Record<string, string>>, ...command: ReadonlyArray<string>) => Started
   readonly remove: () => void
+}
+
+export interface Started {
+  readonly said: () => string
+  readonly ended: Promise<number | null>
+  readonly stop: () => void
 }
 
 export const pack = (): Packed => {
@@ -40,6 +48,21 @@ export const pack = (): Packed => {
       link(installed, namesIn(self, "dependencies", "optionalDependencies"))
     },
     run,
+    start: (project, env, program = "", ...args) => {
+      const child = spawn(program, args, {
+        cwd: project,
+        env: { ...environment, ...env },
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+      let said = ""
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on("data", (part) => {
+          said += part
+        })
+      }
+      const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
+      return { said: () => said, ended, stop: () => void child.kill("SIGTERM") }
+    },
     remove: () => rmSync(home, { recursive: true, force: true })
   }
 }
