@@ -5,6 +5,7 @@ import assert from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
 import { createOpenAI, type OpenAIProvider } from "@ai-sdk/openai"
 import { generateText, isStepCount, tool } from "ai"
+import { governWith } from "effect-governance/ai-sdk"
 import { Governance } from "effect-governance/promise"
 import { FakeProvider } from "effect-governance/testing/FakeProvider"
 import { z } from "zod"
@@ -52,8 +53,10 @@ const rules = async (governance: Governance): Promise<void> => {
 }
 
 const answer = async (governance: Governance, question: string, provider: OpenAIProvider): Promise<string> => {
+  // The model's own calls pass the same gates and count in the same budget.
+  const governed = governWith(provider, { governance, agentId, sessionId })
   const { text } = await generateText({
-    model: provider(process.env.OPENAI_MODEL ?? "gpt-5.4-mini"),
+    model: governed(process.env.OPENAI_MODEL ?? "gpt-5.4-mini"),
     system: "You help customers. Give money back with the refund tool when an order went wrong.",
     prompt: question,
     tools: {
@@ -63,6 +66,7 @@ const answer = async (governance: Governance, question: string, provider: OpenAI
         execute: ({ amount, order }) => refund(governance, order, amount)
       })
     },
+    maxOutputTokens: 2000,
     stopWhen: isStepCount(8)
   })
   return text
@@ -109,6 +113,10 @@ const smoke = async (): Promise<void> => {
     await governance.gates.deny(await waiting(), { by: "rita@example.com", reason: "once is enough" })
     await again
     assert.deepEqual(paid, ["A-17 999.99", "A-17 1000.00"], "one approval paid twice")
+    await governance.presence.halt(agentId, { by: "rita@example.com", reason: "smoke test" })
+    const requests = model.requests.length
+    await assert.rejects(ask("1.00"))
+    assert.equal(model.requests.length, requests, "a halted agent asked its model")
     console.log("ok: 999.99 is paid at once; 1000.00 waits for a person, and one approval pays once")
   } finally {
     await governance.close()
