@@ -55,7 +55,8 @@ const said = (text: string, isError = false) => ({ content: [{ type: "text" as c
 
 const serverOf = (governance: Governance): McpServer => {
   const server = new McpServer({ name: "refunds", version: "1.0.0" })
-  const inputSchema = { order: z.string(), amount: z.string().describe("Dollars and cents, such as 19.90") }
+  const amount = z.string().regex(/^\d{1,9}(\.\d{1,2})?$/, "must be dollars and cents, such as 19.90")
+  const inputSchema = { order: z.string(), amount }
   const description = "Pays money back for an order. A large amount waits for a person first."
   server.registerTool("refund", { description, inputSchema }, async ({ amount, order }) => {
     try {
@@ -76,7 +77,8 @@ const serverOf = (governance: Governance): McpServer => {
 
 /** `npm start`: serves on standard input and output, with a database of its own in ./.governance that keeps the record. */
 const main = async (): Promise<void> => {
-  const governance = await Governance.embedded()
+  // No model is called here, so there is no wrapper to warn of.
+  const governance = await Governance.embedded({ warnOnNoWrappers: false })
   await rules(governance)
   const server = serverOf(governance)
   server.server.onclose = () => void governance.close()
@@ -86,7 +88,7 @@ const main = async (): Promise<void> => {
 
 /** `npm test`: a client asks for the refunds. Nothing is kept and nothing leaves. */
 const smoke = async (): Promise<void> => {
-  const governance = await Governance.memory()
+  const governance = await Governance.memory({ warnOnNoWrappers: false })
   const [here, there] = InMemoryTransport.createLinkedPair()
   const client = new Client({ name: "smoke", version: "1.0.0" })
   const ask = (amount: string) => client.callTool({ name: "refund", arguments: { order: "A-17", amount } })

@@ -6,6 +6,8 @@ import { root } from "../house/Tree.ts"
 
 /** This package as npm would publish it: compiled, packed, and unpacked again, with its own dependencies beside it. */
 export interface Packed {
+  /** Compiles and packs; before anything else. */
+  readonly pack: () => void
   /** A directory with nothing in it, in which `governance` runs from that package. */
   readonly work: string
   readonly governance: (...args: ReadonlyArray<string>) => string
@@ -23,19 +25,21 @@ export interface Started {
   readonly stop: () => void
 }
 
-export const pack = (): Packed => {
+export const prepare = (): Packed => {
   const home = mkdtempSync(join(realpathSync(tmpdir()), "governance-packed-"))
   const [source, work, self] = [join(home, "source"), join(home, "work"), join(home, "package")]
   mkdirSync(source)
   mkdirSync(work)
-  run(root, join(root, "node_modules/.bin/tsc"), "-p", "tsconfig.build.json", "--outDir", join(source, "dist"))
-  for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "migrations", "recipes"]) {
-    cpSync(join(root, name), join(source, name), { recursive: true })
-  }
-  const archive = run(source, "npm", "pack", "--ignore-scripts", "--offline", "--silent").trim()
-  run(home, "tar", "xzf", join(source, archive))
-  link(self, namesIn(self, "dependencies", "optionalDependencies"))
   return {
+    pack: () => {
+      run(root, join(root, "node_modules/.bin/tsc"), "-p", "tsconfig.build.json", "--outDir", join(source, "dist"))
+      for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "migrations", "recipes"]) {
+        cpSync(join(root, name), join(source, name), { recursive: true })
+      }
+      const archive = run(source, "npm", "pack", "--ignore-scripts", "--offline", "--silent").trim()
+      run(home, "tar", "xzf", join(source, archive))
+      link(self, namesIn(self, "dependencies", "optionalDependencies"))
+    },
     work,
     governance: (...args) => run(work, process.execPath, join(self, "dist/cli/main.js"), ...args),
     install: (project) => {
