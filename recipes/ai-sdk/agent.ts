@@ -86,16 +86,23 @@ const main = async (): Promise<void> => {
 
 /** `npm test`: a fake model on this machine asks for the refunds. Nothing is kept and nothing leaves. */
 const smoke = async (): Promise<void> => {
+  const hangs = setTimeout(() => assert.fail("somebody waits for good"), 60_000)
   const model = await FakeProvider.start()
   const governance = await Governance.memory()
   const ask = (amount: string) => {
     model.next({ toolCalls: [{ name: "refund", arguments: { order: "A-17", amount } }] }, { text: "Done." })
     return answer(governance, `Give me ${amount} back.`, createOpenAI({ apiKey: "none", baseURL: model.openAiUrl }))
   }
-  const waiting = async () => {
+  const waiting = async (asked: Promise<string>) => {
+    let isOver = false
+    const over = () => {
+      isOver = true
+    }
+    asked.then(over, over)
     for (;;) {
       const [listed] = await governance.gates.list({ agentId, which: "pending" })
       if (listed !== undefined) return listed.token ?? ""
+      assert.ok(!isOver, "it was over before a person was asked")
       await sleep(20)
     }
   }
@@ -104,13 +111,13 @@ const smoke = async (): Promise<void> => {
     await ask("999.99")
     assert.deepEqual(paid, ["A-17 999.99"])
     const large = ask("1000.00")
-    const token = await waiting()
+    const token = await waiting(large)
     assert.deepEqual(paid, ["A-17 999.99"], "1000.00 was paid before a person agreed")
     await governance.gates.grant(token, { by: "rita@example.com", reason: "I have seen the order" })
     await large
     assert.deepEqual(paid, ["A-17 999.99", "A-17 1000.00"])
     const again = ask("1000.00")
-    await governance.gates.deny(await waiting(), { by: "rita@example.com", reason: "once is enough" })
+    await governance.gates.deny(await waiting(again), { by: "rita@example.com", reason: "once is enough" })
     await again
     assert.deepEqual(paid, ["A-17 999.99", "A-17 1000.00"], "one approval paid twice")
     await governance.presence.halt(agentId, { by: "rita@example.com", reason: "smoke test" })
@@ -119,6 +126,7 @@ const smoke = async (): Promise<void> => {
     assert.equal(model.requests.length, requests, "a halted agent asked its model")
     console.log("ok: 999.99 is paid at once; 1000.00 waits for a person, and one approval pays once")
   } finally {
+    clearTimeout(hangs)
     await governance.close()
     await model.close()
   }

@@ -124,22 +124,31 @@ const smoke = Effect.gen(function* () {
     model.next({ toolCalls: [{ name: "refund", arguments: { order: "A-17", amount } }] }, { text: "Done." })
     return answer(`Give me ${amount} back.`).pipe(Effect.provide(modelAt(model.openAiUrl)))
   }
-  const waiting = Effect.repeat(gates.list({ agentId, which: "pending" }), {
-    until: (listed) => listed.length > 0,
-    schedule: Schedule.spaced("20 millis")
-  }).pipe(Effect.map(([listed]) => listed?.token ?? ""))
+  const waiting = (asked: Fiber.Fiber<unknown, unknown>) =>
+    Effect.repeat(gates.list({ agentId, which: "pending" }), {
+      until: (listed) => listed.length > 0,
+      schedule: Schedule.spaced("20 millis")
+    }).pipe(
+      Effect.map(([listed]) => listed?.token ?? ""),
+      Effect.raceFirst(
+        Effect.andThen(
+          Fiber.await(asked),
+          Effect.sync(() => assert.fail("it was over before a person was asked"))
+        )
+      )
+    )
 
   yield* rules
   yield* ask("999.99")
   assert.deepEqual(paid, ["A-17 999.99"])
   const large = yield* Effect.forkChild(ask("1000.00"))
-  const token = yield* waiting
+  const token = yield* waiting(large)
   assert.deepEqual(paid, ["A-17 999.99"], "1000.00 was paid before a person agreed")
   yield* gates.grant(token, { by: "rita@example.com", reason: "I have seen the order" })
   yield* Fiber.join(large)
   assert.deepEqual(paid, ["A-17 999.99", "A-17 1000.00"])
   const again = yield* Effect.forkChild(ask("1000.00"))
-  yield* gates.deny(yield* waiting, { by: "rita@example.com", reason: "once is enough" })
+  yield* gates.deny(yield* waiting(again), { by: "rita@example.com", reason: "once is enough" })
   yield* Fiber.join(again)
   assert.deepEqual(paid, ["A-17 999.99", "A-17 1000.00"], "one approval paid twice")
   yield* (yield* Presence.Presence).halt(agentId, { by: "rita@example.com", reason: "smoke test" })
@@ -147,6 +156,6 @@ const smoke = Effect.gen(function* () {
   assert.equal((yield* Effect.exit(ask("1.00")))._tag, "Failure")
   assert.equal(model.requests.length, requests, "a halted agent asked its model")
   yield* Console.log("ok: 999.99 is paid at once; 1000.00 waits for a person, and one approval pays once")
-}).pipe(Effect.scoped, Effect.provide(handlers), Effect.provide(Memory.layer()))
+}).pipe(Effect.scoped, Effect.timeout("60 seconds"), Effect.provide(handlers), Effect.provide(Memory.layer()))
 
 await (process.argv.includes("--smoke") ? Effect.runPromise(smoke) : Effect.runPromise(main))
