@@ -4,10 +4,9 @@
 import assert from "node:assert/strict"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Agent, OpenAIProvider, Runner, tool } from "@openai/agents"
-import * as Governed from "effect-governance/openai"
+import { governWith } from "effect-governance/openai-agents"
 import { Governance } from "effect-governance/promise"
 import { FakeProvider } from "effect-governance/testing/FakeProvider"
-import OpenAI, { type ClientOptions } from "openai"
 import { z } from "zod"
 
 const agentId = "refund-agent"
@@ -52,9 +51,9 @@ const rules = async (governance: Governance): Promise<void> => {
   await governance.presence.heartbeat(agentId, { operatorId: process.env.OPERATOR ?? "operator@example.com" })
 }
 
-const answer = async (governance: Governance, question: string, options?: ClientOptions): Promise<string> => {
+const answer = async (governance: Governance, question: string, provider: OpenAIProvider): Promise<string> => {
   // The model's own calls pass the same gates and count in the same budget.
-  const client = Governed.governWith(new OpenAI(options), { governance, agentId, sessionId })
+  const modelProvider = governWith(provider, { governance, agentId, sessionId })
   const agent = new Agent({
     name: agentId,
     model: process.env.OPENAI_MODEL ?? "gpt-5.4-mini",
@@ -69,7 +68,6 @@ const answer = async (governance: Governance, question: string, options?: Client
       })
     ]
   })
-  const modelProvider = new OpenAIProvider({ openAIClient: client })
   // Traces would send the conversation elsewhere.
   const result = await new Runner({ modelProvider, tracingDisabled: true }).run(agent, question)
   return result.finalOutput ?? ""
@@ -81,7 +79,7 @@ const main = async (): Promise<void> => {
   const governance = await Governance.embedded()
   try {
     await rules(governance)
-    console.log(await answer(governance, question))
+    console.log(await answer(governance, question, new OpenAIProvider()))
   } finally {
     await governance.close()
   }
@@ -94,7 +92,11 @@ const smoke = async (): Promise<void> => {
   const governance = await Governance.memory()
   const ask = (amount: string) => {
     model.next({ toolCalls: [{ name: "refund", arguments: { order: "A-17", amount } }] }, { text: "Done." })
-    return answer(governance, `Give me ${amount} back.`, { apiKey: "none", baseURL: model.openAiUrl })
+    return answer(
+      governance,
+      `Give me ${amount} back.`,
+      new OpenAIProvider({ apiKey: "none", baseURL: model.openAiUrl })
+    )
   }
   const waiting = async (asked: Promise<string>) => {
     let isOver = false
