@@ -90,10 +90,11 @@ const post = (socket: Socket, { authority, host, path }: EgressTarget, request: 
       else if (code?.startsWith("HPE_") === true) fail("protocol", code)
       else fail("connection", code)
     }
-    const body = Buffer.from(request.body)
+    const { method = "POST" } = request
+    const body = Buffer.from(method === "GET" ? "" : request.body)
     const sent: ClientRequest = httpRequest({
       createConnection: () => socket,
-      method: "POST",
+      method,
       path,
       setHost: false,
       maxHeaderSize: request.maxHeader,
@@ -102,7 +103,7 @@ const post = (socket: Socket, { authority, host, path }: EgressTarget, request: 
         host: authority,
         connection: "close",
         "accept-encoding": "identity",
-        "content-length": body.length
+        ...(method === "GET" ? {} : { "content-length": body.length })
       }
     })
     sent.on("error", failWith)

@@ -13,6 +13,7 @@ import * as Cost from "../services/Cost.ts"
 import * as Coverage from "../services/Coverage.ts"
 import * as Evidence from "../services/Evidence.ts"
 import * as GateDecisions from "../services/GateDecisions.ts"
+import * as GateRelay from "../services/GateRelay.ts"
 import * as GateRequests from "../services/GateRequests.ts"
 import * as GateRoom from "../services/GateRoom.ts"
 import * as Gates from "../services/Gates.ts"
@@ -49,6 +50,7 @@ const knowledge = Layer.mergeAll(
   Policies.layer,
   Lineages.layer,
   LoopWindow.layer,
+  GateRelay.layer,
   SubjectKeys.layer,
   unless((settings) => settings.enablePresence, Halts.layer, Halts.layerOff)
 )
@@ -71,7 +73,9 @@ const contracts = unless(
 
 const gates = unless(
   (settings) => settings.enableGates,
-  Layer.merge(GateRoom.layer, Gates.layer).pipe(Layer.provide([GateDecisions.layer, GateRequests.layer])),
+  Layer.merge(GateRoom.layer, Gates.layer).pipe(
+    Layer.provide(GateRequests.layer.pipe(Layer.provideMerge(GateDecisions.layer)))
+  ),
   Layer.merge(GateRoom.layerOff, GatesOff.layer)
 )
 

@@ -9,6 +9,7 @@ import * as Settings from "../services/Settings.ts"
 import * as ApprovalNotices from "./ApprovalNotices.ts"
 import * as BudgetAlerts from "./BudgetAlerts.ts"
 import * as CheckpointPlace from "./CheckpointPlace.ts"
+import * as EgressDoor from "./EgressDoor.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
 import * as Keeping from "./Keeping.ts"
@@ -67,7 +68,7 @@ export const layer = (options: Settings.GovernanceOptions = {}) =>
     Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(Governance.layer),
     Layer.provideMerge(Pricing.layerSettings()),
-    Layer.provideMerge(KeyFollower.layer),
+    Layer.provideMerge(Layer.merge(KeyFollower.layer, EgressDoor.layer)),
     Layer.provideMerge(layerStores),
     Layer.provideMerge(Settings.layer(options))
   )

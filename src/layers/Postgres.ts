@@ -15,6 +15,7 @@ import * as Settings from "../services/Settings.ts"
 import * as ApprovalNotices from "./ApprovalNotices.ts"
 import * as BudgetAlerts from "./BudgetAlerts.ts"
 import * as CheckpointPlace from "./CheckpointPlace.ts"
+import * as EgressDoor from "./EgressDoor.ts"
 import * as Embedded from "./Embedded.ts"
 import { APP_ROLE } from "./embedded/ConnectionFile.ts"
 import { keptCheckpoints } from "./embedded/KeptCheckpoints.ts"
@@ -151,7 +152,7 @@ const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, optio
     Layer.provideMerge(Checkpoints.layer),
     Layer.provideMerge(Governance.layerWith(layerHaltWriter)),
     Layer.provideMerge(Pricing.layerSettings()),
-    Layer.provideMerge(KeyFollower.layer),
+    Layer.provideMerge(Layer.merge(KeyFollower.layer, EgressDoor.layer)),
     Layer.provideMerge(layerStores),
     Layer.provideMerge(database),
     Layer.provideMerge(Settings.layer(options))

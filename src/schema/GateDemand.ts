@@ -1,6 +1,7 @@
 import { matches, type ScopeTarget } from "./AgentScope.ts"
 import type { OperatorId } from "./Ids.ts"
 import type { GatePolicy } from "./Policy.ts"
+import { isRemote, personOf } from "./RemotePerson.ts"
 import { isSamePerson } from "./SamePerson.ts"
 
 /** What must come together before an action may run. */
@@ -9,6 +10,8 @@ export interface GateDemand {
   /** Whoever decides MUST stand in each of these lists (V8-06). */
   readonly reviewers: ReadonlyArray<ReadonlyArray<string>>
   readonly expiresAfterSeconds: number
+  /** `local`: what an inbox elsewhere has decided counts for nothing (DEC-19, T-16). */
+  readonly approvals: "local" | "platform"
 }
 
 /** OQ-22. */
@@ -27,7 +30,8 @@ export const demandOf = (policies: ReadonlyArray<GatePolicy>, kind: string): Gat
     expiresAfterSeconds:
       counted.length === 0
         ? defaultExpirySeconds
-        : Math.min(...counted.map(({ expiresAfter }) => expiresAfter ?? defaultExpirySeconds))
+        : Math.min(...counted.map(({ expiresAfter }) => expiresAfter ?? defaultExpirySeconds)),
+    approvals: counted.some(({ approvals }) => approvals === "local") ? "local" : "platform"
   }
 }
 
@@ -40,13 +44,18 @@ export const marks = (policy: GatePolicy, { kind, name }: Pick<ScopeTarget, "kin
 
 /** By exact id: here a look-alike must not get in. */
 export const isReviewer = (demand: GateDemand, person: OperatorId): boolean =>
-  demand.reviewers.every((list) => list.includes(person))
+  (demand.approvals === "platform" || !isRemote(person)) &&
+  demand.reviewers.every((list) => list.includes(personOf(person)))
 
-/** The distinct people among them who may decide now: one person counts once, whoever was taken off the list not at all (T-17). */
+/**
+ * The distinct people among them who may decide now: one person counts once, whoever was taken off the list not at all (T-17).
+ * Of those whom a platform names one counts, since it could name as many as it likes (T-16).
+ */
 export const eligible = (demand: GateDemand, people: ReadonlyArray<OperatorId>): ReadonlyArray<OperatorId> => {
   const counted: Array<OperatorId> = []
   for (const person of people) {
-    if (isReviewer(demand, person) && !counted.some((other) => isSamePerson(other, person))) counted.push(person)
+    const known = counted.some((other) => isSamePerson(personOf(other), personOf(person)))
+    if (isReviewer(demand, person) && !known && !(isRemote(person) && counted.some(isRemote))) counted.push(person)
   }
   return counted
 }

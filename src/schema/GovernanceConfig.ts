@@ -101,7 +101,16 @@ export interface GovernanceConfig {
     readonly bridgeEnabled: boolean
     readonly ingestUrl: string | null
     readonly ingestToken: Redacted.Redacted<string> | null
+    /** `host` or `host:port`, exact, from code alone: may be private, may be on another port than 443 (C-02). */
     readonly trustedHosts: ReadonlyArray<string>
+    /** From the variable: the bridge sends to these hosts only; null: wherever the ingest URL leads (DEC-11). */
+    readonly allowedHosts: ReadonlyArray<string> | null
+    /** Copies of events that wait in memory to be sent; the oldest is dropped for the next (BRG-06). */
+    readonly queueSize: number
+    /** Sends the log itself from a durable cursor in place of copies from memory (BEY-16). */
+    readonly outbox: boolean
+    /** What this deployment calls the workflow it sends to: two workflows of one database need two names (DEC-21). */
+    readonly workflow: string
   }
 }
 
@@ -152,5 +161,14 @@ export const defaults = {
   maxEventsPerSecond: null,
   egress: { trustedHosts: [], allowedHosts: null, allowMetadata: false, ca: [] },
   approvalWebhooks: [],
-  platform: { bridgeEnabled: false, ingestUrl: null, ingestToken: null, trustedHosts: [] }
+  platform: {
+    bridgeEnabled: false,
+    ingestUrl: null,
+    ingestToken: null,
+    trustedHosts: [],
+    allowedHosts: null,
+    queueSize: 1000,
+    outbox: false,
+    workflow: "default"
+  }
 } satisfies GovernanceConfig

@@ -20,6 +20,7 @@ import { ChainKeys } from "./ChainKeys.ts"
 import { Identity } from "./Identity.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import { Settings } from "./Settings.ts"
+import { AfterCommit } from "./StoreTransaction.ts"
 import { SubjectKeys } from "./SubjectKeys.ts"
 
 export type { AuditStats } from "../schema/AuditStats.ts"
@@ -76,8 +77,8 @@ export class Audit extends Context.Service<
       readonly onProgress?: (rows: number) => Effect.Effect<void>
     }) => Effect.Effect<ChainReport, StoreError>
     /**
-     * Calls back after each durable append by this process; a failing callback is logged and forgotten (AUD-15). What is
-     * written inside a transaction, replayed or written by others reaches `tail` alone.
+     * Calls back after each durable append by this process, inside a transaction after its commit; a failing callback is
+     * logged and forgotten (AUD-15). What was replayed, or written by others, reaches `tail` alone.
      */
     readonly subscribe: (
       callback: (record: AuditRecord) => Effect.Effect<void, unknown>
@@ -183,6 +184,7 @@ export const make = Effect.fnUntraced(function* (options: AuditOptions = {}) {
       const other = conflict(result, draft)
       if (other !== null) return yield* other
       if (announce) yield* publish(result, draft)
+      else (yield* AfterCommit)?.push(Effect.suspend(() => publish(result, draft)))
       return recordOfStored(result.row, draft)
     })
 

@@ -6,6 +6,8 @@ import type { IpAddress } from "../schema/IpAddress.ts"
 export type HeaderValue = string | Redacted.Redacted<string>
 
 export interface DialledRequest {
+  /** Default `POST`. With `GET` the body is not sent. */
+  readonly method?: "GET" | "POST" | undefined
   readonly headers: Readonly<Record<string, HeaderValue>>
   readonly body: string
   /** An answer with a longer body, or with longer headers, fails with `tooLarge`. In bytes. */
@@ -23,7 +25,7 @@ export interface DialledResponse {
 export interface Connection {
   /** As the socket has it: compared with what was asked for before anything is sent. */
   readonly remoteAddress: string
-  /** Posts once. */
+  /** Sends once. */
   readonly post: (request: DialledRequest) => Effect.Effect<DialledResponse, EgressFailed>
 }
 

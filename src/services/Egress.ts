@@ -39,6 +39,11 @@ export class Egress extends Context.Service<
       url: string | URL,
       request: EgressRequest
     ) => Effect.Effect<EgressResponse, EgressRefused | EgressFailed | InvalidInput>
+    /** The same with the method GET. */
+    readonly get: (
+      url: string | URL,
+      request: Omit<EgressRequest, "body">
+    ) => Effect.Effect<EgressResponse, EgressRefused | EgressFailed | InvalidInput>
   }
 >()("effect-governance/services/Egress") {}
 
@@ -76,6 +81,25 @@ export const make = Effect.fnUntraced(function* (rules: EgressRules) {
     return yield* connection.post(request)
   }, Effect.scoped)
 
+  const ask = Effect.fnUntraced(function* (
+    method: "GET" | "POST",
+    url: string | URL,
+    { body, headers = {}, timeout = defaultTimeout }: EgressRequest
+  ) {
+    const target = yield* Effect.fromResult(targetOf(url, rules))
+    yield* checkSendable(headers, body)
+    const request = { method, headers, body, maxBody: maxResponseBytes, maxHeader: maxHeaderBytes }
+    const response = yield* Effect.timeoutOrElse(send(target, request), {
+      duration: timeout,
+      orElse: () => Effect.fail(new EgressFailed({ host: target.host, problem: "timeout", code: null }))
+    })
+    if (response.status >= 300 && response.status < 400) {
+      return yield* new EgressFailed({ host: target.host, problem: "redirect", code: `${response.status}` })
+    }
+    const retryAfter = parseRetryAfter(response.retryAfter, yield* Clock.currentTimeMillis)
+    return { status: response.status, retryAfter, body: response.body }
+  })
+
   return Egress.of({
     check: (url) =>
       Effect.fromResult(
@@ -83,20 +107,8 @@ export const make = Effect.fnUntraced(function* (rules: EgressRules) {
           admitted(target, target.literal === null ? [] : [target.literal], rules)
         )
       ).pipe(Effect.asVoid),
-    post: Effect.fn("Egress.post")(function* (url, { body, headers = {}, timeout = defaultTimeout }) {
-      const target = yield* Effect.fromResult(targetOf(url, rules))
-      yield* checkSendable(headers, body)
-      const request = { headers, body, maxBody: maxResponseBytes, maxHeader: maxHeaderBytes }
-      const response = yield* Effect.timeoutOrElse(send(target, request), {
-        duration: timeout,
-        orElse: () => Effect.fail(new EgressFailed({ host: target.host, problem: "timeout", code: null }))
-      })
-      if (response.status >= 300 && response.status < 400) {
-        return yield* new EgressFailed({ host: target.host, problem: "redirect", code: `${response.status}` })
-      }
-      const retryAfter = parseRetryAfter(response.retryAfter, yield* Clock.currentTimeMillis)
-      return { status: response.status, retryAfter, body: response.body }
-    })
+    post: Effect.fn("Egress.post")((url, request) => ask("POST", url, request)),
+    get: Effect.fn("Egress.get")((url, request) => ask("GET", url, { ...request, body: "" }))
   })
 })
 

@@ -4,6 +4,7 @@ import { ApprovalTokenError } from "../schema/Gate.ts"
 import { eligible, type GateDemand, isReviewer } from "../schema/GateDemand.ts"
 import type { GateState } from "../schema/GateRequest.ts"
 import type { OperatorId } from "../schema/Ids.ts"
+import { personOf } from "../schema/RemotePerson.ts"
 import { isSamePerson } from "../schema/SamePerson.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import type { GateKeys } from "./GateKeys.ts"
@@ -45,7 +46,8 @@ export const decisionOf = (
       keys.isRowGenuine(gate.keyId, { ...common, actionHash, decision: "vote", approvers: [approver] }, mac)
     )
     .map(({ approver }) => approver)
-  if (decision === "granted" && agreeing.some((other) => isSamePerson(other, by))) return Result.fail(refusal("voted"))
+  if (decision === "granted" && agreeing.some((other) => isSamePerson(personOf(other), personOf(by))))
+    return Result.fail(refusal("voted"))
   const people = decision === "denied" ? [by] : eligible(demand.success, [...agreeing, by])
   const missing = decision === "denied" ? 0 : Math.max(0, Math.max(gate.quorum, demand.success.quorum) - people.length)
   const kind = missing > 0 ? "vote" : decision
@@ -67,7 +69,7 @@ const objection = (
   if (gate.state === "expired") return "expired"
   if (gate.state !== "pending") return "resolved"
   const operators = operatorsOf(found)
-  const own = operators.some((operator) => isSamePerson(operator, by))
+  const own = operators.some((operator) => isSamePerson(operator, personOf(by)))
   if (decision === "granted" && operators.length === 0) return "owner_unknown"
   if (decision === "granted" && own) return "own_agent"
   // Whoever operates an agent may always stop it.

@@ -7,8 +7,9 @@ import { type GateToken, parseToken } from "../schema/GateToken.ts"
 import { normaliseReason } from "../schema/HaltReason.ts"
 import { AgentId, OperatorId } from "../schema/Ids.ts"
 import { isoOf } from "../schema/Instant.ts"
-import type { InvalidInput } from "../schema/InvalidInput.ts"
+import { InvalidInput } from "../schema/InvalidInput.ts"
 import type { ModuleDisabledError } from "../schema/ModuleDisabled.ts"
+import { isRemote } from "../schema/RemotePerson.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
@@ -36,6 +37,12 @@ export class GateDecisions extends Context.Service<
       act: GateAct & { readonly arguments?: unknown }
     ) => Effect.Effect<GateResolution, GateActError>
     readonly deny: (token: string, act: GateAct) => Effect.Effect<GateResolution, GateActError>
+    /** What a person has decided in an inbox elsewhere; `by` is a `remotePerson`, whom nobody can be here. */
+    readonly remote: (
+      token: string,
+      decision: "granted" | "denied",
+      by: OperatorId
+    ) => Effect.Effect<GateResolution, GateActError>
     /** Requests with the token that decides each; null where this process lacks the key. */
     readonly list: (query?: {
       readonly agentId?: string | undefined
@@ -178,8 +185,13 @@ export const make = Effect.gen(function* () {
     })
 
   return GateDecisions.of({
-    grant: Effect.fn("GateDecisions.grant")((token, act) => decide(token, "granted", act)),
-    deny: Effect.fn("GateDecisions.deny")((token, act) => decide(token, "denied", { ...act, arguments: undefined })),
+    grant: Effect.fn("GateDecisions.grant")((token, act) =>
+      Effect.andThen(isHere(act.by), decide(token, "granted", act))
+    ),
+    deny: Effect.fn("GateDecisions.deny")((token, act) =>
+      Effect.andThen(isHere(act.by), decide(token, "denied", { ...act, arguments: undefined }))
+    ),
+    remote: Effect.fn("GateDecisions.remote")((token, decision, by) => decide(token, decision, { by })),
     list: Effect.fn("GateDecisions.list")(function* ({ agentId, limit = 500, which = "pending" } = {}) {
       const agent = agentId === undefined ? null : yield* decodeArgument(AgentId, "agentId", agentId)
       const deployment = yield* where
@@ -218,6 +230,12 @@ export const make = Effect.gen(function* () {
 export const layer = Layer.effect(GateDecisions, make)
 
 const person = (value: unknown) => decodeArgument(OperatorId, "by", value)
+
+/** Nobody here passes for somebody of whom a platform has told us. */
+const isHere = (by: unknown) =>
+  typeof by === "string" && isRemote(by)
+    ? Effect.fail(new InvalidInput({ field: "by", problem: "is the name of a person on a platform" }))
+    : Effect.void
 
 /** An act whose row cannot be written is not done. */
 const required = <A>(self: Effect.Effect<A, InvalidAuditEvent | EventIdConflict | StoreError>) =>

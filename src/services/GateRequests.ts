@@ -11,7 +11,10 @@ import { StoreError } from "../schema/StoreError.ts"
 import { Audit } from "./Audit.ts"
 import { askedOf } from "./Deadline.ts"
 import { deploymentOf } from "./Deployment.ts"
+import { GateDecisions } from "./GateDecisions.ts"
 import * as GateKeys from "./GateKeys.ts"
+import { GateRelay } from "./GateRelay.ts"
+import { applying } from "./GateRemote.ts"
 import { type GateOpened, GateStore, type GateView } from "./GateStore.ts"
 import { demandNow, type Standing, standingOf } from "./GateVerdict.ts"
 import { Halts, haltedError } from "./Halts.ts"
@@ -68,6 +71,8 @@ export const make = Effect.gen(function* () {
   const settings = yield* Settings
   const subjects = yield* SubjectKeys
   const keys = yield* GateKeys.make
+  const relay = yield* GateRelay
+  const decisions = yield* GateDecisions
   const services = yield* Effect.scope
   const asked = askedOf("GateStore", settings.enforcementDeadline)
   const acted = askedOf("GateStore", Duration.times(settings.enforcementDeadline, 5))
@@ -98,14 +103,17 @@ export const make = Effect.gen(function* () {
       ? Effect.succeed(stored)
       : Effect.map(subjects.sealFor(EventId.make(requestId), marked), (seal) => canonicalize(escape(marked, seal)))
 
+  const demandFor = ({ kind, lineage }: Wish) =>
+    demandOf(
+      lineage.path.flatMap((agent) => policies.get(agent, "gate")?.policy ?? []),
+      kind
+    )
+
   const open = Effect.fnUntraced(function* (wish: Wish) {
     const { agentId, kind, lineage, payload, sessionId } = wish
     // Who may decide is read from the store when it comes to that: it MUST be there.
     yield* policies.stored(lineage.path)
-    const demand = demandOf(
-      lineage.path.flatMap((agent) => policies.get(agent, "gate")?.policy ?? []),
-      kind
-    )
+    const demand = demandFor(wish)
     const requestId = GateRequestId.make(crypto.randomUUID())
     const opening = {
       ...{ requestId, root: lineage.root, agentId, sessionId, kind, maxPending },
@@ -123,10 +131,16 @@ export const make = Effect.gen(function* () {
     )
   })
 
+  /** Nothing about a request that is decided here alone goes to an inbox elsewhere. */
+  const tell = (gate: Gate, wish: Wish) =>
+    gate.state === "pending" && demandFor(wish).approvals === "platform" ? relay.asked(gate) : Effect.void
+
   const ask = (wish: Wish) =>
-    Effect.tap(asked("open", open(wish)), (opened) =>
-      opened._tag === "Opened" ? signal.publish("gates", opened.gate.requestId) : Effect.void
-    )
+    Effect.tap(asked("open", open(wish)), (opened) => {
+      if (opened._tag === "Full") return Effect.void
+      const told = tell(opened.gate, wish)
+      return opened._tag === "Opened" ? Effect.andThen(signal.publish("gates", opened.gate.requestId), told) : told
+    })
 
   const record = (gate: Gate, role: "requested" | "expired", facts: Record<string, unknown>) =>
     audit
@@ -178,7 +192,8 @@ export const make = Effect.gen(function* () {
           if (latches?.size === 0) waiters.delete(requestId)
         })
     )
-    return Effect.andThen(listening, Effect.raceFirst(polled, halted))
+    const elsewhere = relay.follow(requestId, (decision) => apply(requestId, decision))
+    return Effect.andThen(listening, Effect.raceFirst(Effect.raceFirst(polled, halted), elsewhere))
   }
 
   const end: GateRequests["Service"]["end"] = (gate, why) =>
@@ -191,11 +206,16 @@ export const make = Effect.gen(function* () {
       )
     ).pipe(Effect.asVoid)
 
+  const read: GateRequests["Service"]["read"] = (requestId) => asked("read", store.read(requestId))
+  const tokenOf: GateRequests["Service"]["tokenOf"] = (gate) =>
+    Effect.map(where, (deployment) => keys.tokenOf(gate, deployment))
+  const apply = applying({ read, tokenOf }, decisions)
+
   return GateRequests.of({
     ask,
     matchKeyOf,
     decided,
-    read: (requestId) => asked("read", store.read(requestId)),
+    read,
     judge: Effect.fnUntraced(function* (view) {
       const demand = demandNow(view)
       if (Result.isFailure(demand)) return yield* demand.failure
@@ -207,7 +227,7 @@ export const make = Effect.gen(function* () {
       for (const gate of overdue) yield* Effect.catchIf(end(gate, "expired"), isBroken, () => broken(gate))
       return overdue.length
     }),
-    tokenOf: (gate) => Effect.map(where, (deployment) => keys.tokenOf(gate, deployment)),
+    tokenOf,
     keys
   })
 })

@@ -2,6 +2,7 @@ import { Result, Schema } from "effect"
 import type { UsedApproval } from "../schema/Call.ts"
 import { demandOf, eligible, type GateDemand } from "../schema/GateDemand.ts"
 import { GatePolicy } from "../schema/Policy.ts"
+import { personOf } from "../schema/RemotePerson.ts"
 import { isSamePerson } from "../schema/SamePerson.ts"
 import { StoreError } from "../schema/StoreError.ts"
 import type { GateKeys } from "./GateKeys.ts"
@@ -42,7 +43,9 @@ export const standingOf = (keys: GateKeys, deployment: string, view: GateView, d
   } as const
   if (payloadHash !== approvedHash || !keys.isRowGenuine(keyId, facts, decisionMac)) return { _tag: "Forged" }
   const operators = operatorsOf(view)
-  const people = eligible(demand, approvers).filter((person) => !operators.some((one) => isSamePerson(one, person)))
+  const people = eligible(demand, approvers).filter(
+    (person) => !operators.some((one) => isSamePerson(one, personOf(person)))
+  )
   if (operators.length === 0 || people.length < Math.max(gate.quorum, demand.quorum)) return { _tag: "Withdrawn" }
   return { _tag: "Good", approval: { requestId, mac: decisionMac, actionHash: approvedHash }, editedPayload }
 }

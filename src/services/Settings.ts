@@ -22,6 +22,9 @@ export type GovernanceOptions = {
         readonly ingestUrl?: string | undefined
         readonly ingestToken?: string | Redacted.Redacted<string> | undefined
         readonly trustedHosts?: ReadonlyArray<string> | undefined
+        readonly queueSize?: number | undefined
+        readonly outbox?: boolean | undefined
+        readonly workflow?: string | undefined
       }
     | undefined
   /** Reserved for a managed service; it connects to nothing (OQ-01). */
@@ -74,7 +77,12 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
       bridgeEnabled: given(options.platform?.bridgeEnabled, env.bridgeEnabled, false),
       ingestUrl: given<string | null>(options.platform?.ingestUrl, env.ingestUrl, null),
       ingestToken: given(secret(options.platform?.ingestToken), env.ingestToken, null),
-      trustedHosts: options.platform?.trustedHosts ?? Option.getOrElse(env.trustedHosts, () => [])
+      // A variable may only narrow where the bridge sends; what opens a private host is said in code (DEC-11).
+      trustedHosts: options.platform?.trustedHosts ?? [],
+      allowedHosts: Option.getOrNull(env.trustedHosts),
+      queueSize: options.platform?.queueSize ?? defaults.platform.queueSize,
+      outbox: given(options.platform?.outbox, env.bridgeOutbox, defaults.platform.outbox),
+      workflow: given<string>(options.platform?.workflow, env.bridgeWorkflow, defaults.platform.workflow)
     }
   }
   yield* check(config, options)
@@ -187,6 +195,13 @@ const check = Effect.fnUntraced(function* (config: GovernanceConfig, options: Go
   }
   if (config.costWebhooksEnabled && !(config.enableAudit && config.enableCost)) {
     return yield* wrong("costWebhooksEnabled", "needs enableCost, and enableAudit: calls are read from the log")
+  }
+  const { queueSize, workflow } = config.platform
+  if (!(Number.isSafeInteger(queueSize) && queueSize >= 1 && queueSize <= 1_000_000)) {
+    return yield* wrong("platform.queueSize", "must be a whole number from 1 to 1 000 000")
+  }
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(workflow)) {
+    return yield* wrong("platform.workflow", "must be a name of 1 to 64 letters, digits, dots, hyphens and underscores")
   }
   if (config.enableRouting && !config.enableCost) {
     return yield* wrong("enableRouting", "needs enableCost")

@@ -83,6 +83,8 @@ export const variables = Effect.all({
   ingestUrl: text("GOVERNANCE_PLATFORM_INGEST_URL"),
   ingestToken: hidden("GOVERNANCE_PLATFORM_INGEST_TOKEN"),
   trustedHosts: list("GOVERNANCE_PLATFORM_TRUSTED_HOSTS"),
+  bridgeOutbox: flag("GOVERNANCE_PLATFORM_OUTBOX"),
+  bridgeWorkflow: text("GOVERNANCE_PLATFORM_WORKFLOW"),
   egressAllowedHosts: list("GOVERNANCE_EGRESS_ALLOWED_HOSTS"),
   approvalWebhookUrl: hidden("GOVERNANCE_APPROVAL_WEBHOOK_URL"),
   approvalWebhookSecret: hidden("GOVERNANCE_APPROVAL_WEBHOOK_SECRET"),

@@ -60,7 +60,8 @@ describe("Settings", () => {
       assert.strictEqual(config.stateDir, "/state")
       assert.strictEqual(config.deployment, "staging")
       assert.isTrue(config.platform.bridgeEnabled)
-      assert.deepStrictEqual(config.platform.trustedHosts, ["a.example", "b.example"])
+      assert.deepStrictEqual(config.platform.trustedHosts, [])
+      assert.deepStrictEqual(config.platform.allowedHosts, ["a.example", "b.example"])
       assert.deepStrictEqual(config.egress, { ...defaults.egress, allowedHosts: ["hooks.example", "b.example"] })
       assert.deepStrictEqual(
         config.approvalWebhooks.map(({ agents, secret, url }) => [Redacted.value(url), Redacted.value(secret), agents]),

@@ -1,5 +1,5 @@
 import { Context, Effect, Exit, Layer, Semaphore } from "effect"
-import { StoreTransaction } from "../../services/StoreTransaction.ts"
+import { announcing, StoreTransaction } from "../../services/StoreTransaction.ts"
 
 /** What the current transaction still has to do when it ends. Stores register here what must commit or vanish together. */
 export interface Journal {
@@ -15,7 +15,7 @@ export const CurrentJournal = Context.Reference<Journal | null>("effect-governan
 export const make = Effect.sync(() => {
   const one = Semaphore.makeUnsafe(1)
   return StoreTransaction.of({
-    run: (self) =>
+    run: announcing((self) =>
       Effect.flatMap(CurrentJournal, (outer) => {
         if (outer !== null) return self
         const journal: Journal = { onEnd: [] }
@@ -28,6 +28,7 @@ export const make = Effect.sync(() => {
           )
         )
       })
+    )
   })
 })
 

@@ -1,7 +1,7 @@
 import { Effect, Layer, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { StoreTransaction } from "../../services/StoreTransaction.ts"
+import { announcing, StoreTransaction } from "../../services/StoreTransaction.ts"
 import { Database } from "./Database.ts"
 import { toStoreError, undie } from "./SqlFailure.ts"
 
@@ -19,11 +19,12 @@ export const make = Effect.gen(function* () {
     .pipe(Effect.asVoid)
 
   return StoreTransaction.of({
-    run: (self) =>
+    run: announcing((self) =>
       undie(sql.withTransaction(Effect.andThen(limits, self))).pipe(
         Effect.provideService(SqlClient.BeginTransaction, "BEGIN ISOLATION LEVEL READ COMMITTED"),
         Effect.catchIf(isSqlFailure, (error) => Effect.fail(toStoreError("StoreTransaction", "run")(error)))
       )
+    )
   })
 })
 
