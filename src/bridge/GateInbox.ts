@@ -1,12 +1,13 @@
-import { Clock, Effect, Option, Random, Schema, Semaphore, Stream } from "effect"
+import { Clock, Effect, Fiber, Option, Random, Schema, Semaphore, Stream } from "effect"
 import { GateForward, GateResolution, LocalResolution, type Routes } from "../schema/BridgeWire.ts"
 import type { Gate, GateRequestId, GateState } from "../schema/GateRequest.ts"
 import { AgentId } from "../schema/Ids.ts"
 import { isoOf } from "../schema/Instant.ts"
 import { standard } from "../schema/Redaction.ts"
 import { sdkVersion } from "../schema/SdkVersion.ts"
+import type { StoreError } from "../schema/StoreError.ts"
 import { askedOf } from "../services/Deadline.ts"
-import { GateRelay, type RemoteInbox } from "../services/GateRelay.ts"
+import { GateRelay, type RemoteInbox, type RemoteOutcome } from "../services/GateRelay.ts"
 import { GateStore } from "../services/GateStore.ts"
 import { Settings } from "../services/Settings.ts"
 import { Signal } from "../services/Signal.ts"
@@ -95,22 +96,29 @@ export const attach = Effect.fnUntraced(function* (
     const { action_hash: actionHash, decided_by: decidedBy, status } = said
     if (status === "pending") return "pending"
     if (status === "expired") return "over"
+    if (actionHash === undefined) return yield* dropped(requestId, status)
+    const decision = { decision: status, actionHash, by: decidedBy ?? "somebody" } as const
+    // Whoever waits is gone as soon as the decision is there; what has begun is ended and counted without them.
+    return yield* Fiber.join(yield* Effect.forkIn(applied(requestId, entry, apply(decision)), scope))
+  })
+
+  const applied = Effect.fnUntraced(function* (
+    requestId: GateRequestId,
+    entry: Forwarded,
+    applying: Effect.Effect<RemoteOutcome, StoreError>
+  ) {
     entry.decidedThere = true
-    const outcome =
-      actionHash === undefined
-        ? "refused"
-        : yield* Effect.orElseSucceed(
-            apply({ decision: status, actionHash, by: decidedBy ?? "somebody" }),
-            () => "unknown" as const
-          )
+    const outcome = yield* Effect.orElseSucceed(applying, () => "unknown" as const)
     entry.decidedThere = outcome === "applied"
     if (outcome === "unknown") return "pending"
     if (outcome === "applied") counters.remoteDecisionsApplied++
-    if (outcome === "refused") {
-      counters.remoteDecisionsDropped++
-      yield* Effect.logWarning("platform.decision_dropped", { request: requestId, status })
-    }
-    return "over"
+    return outcome === "refused" ? yield* dropped(requestId, "refused") : "over"
+  })
+
+  const dropped = Effect.fnUntraced(function* (request: GateRequestId, status: string) {
+    counters.remoteDecisionsDropped++
+    yield* Effect.logWarning("platform.decision_dropped", { request, status })
+    return "over" as const
   })
 
   const follow: RemoteInbox["follow"] = (requestId, apply) => {

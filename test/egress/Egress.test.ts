@@ -21,7 +21,7 @@ describe("Egress", () => {
       const [sent] = network.posted
       assert.deepStrictEqual(
         [sent?.authority, sent?.request],
-        ["hooks.example", { headers, body: "{}", maxBody: 65_536, maxHeader: 16_384 }]
+        ["hooks.example", { method: "POST", headers, body: "{}", maxBody: 65_536, maxHeader: 16_384 }]
       )
     })
   )
