@@ -5,6 +5,7 @@ import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { hostAndPort } from "../schema/EgressTarget.ts"
 import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import { EgressDoor } from "../services/EgressDoor.ts"
+import * as PooledRandom from "../services/PooledRandom.ts"
 import { Settings } from "../services/Settings.ts"
 import { makeCounters } from "./Counters.ts"
 import * as Forwarding from "./Forwarding.ts"
@@ -63,7 +64,7 @@ export const make = Effect.gen(function* () {
 })
 
 /** Needs all of governance below it, as `Memory.layer` and `Postgres.layer` provide it. */
-export const layer = Layer.effect(Bridge, make)
+export const layer = Layer.effect(Bridge, make).pipe(Layer.provide(PooledRandom.layer))
 
 const wrong = (setting: string, problem: string) => new ConfigurationError({ setting: `platform.${setting}`, problem })
 

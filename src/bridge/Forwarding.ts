@@ -1,9 +1,8 @@
 import { Clock, Effect, Queue } from "effect"
 import type { AuditRecord } from "../schema/AuditRecord.ts"
 import { maxBatch } from "../schema/BridgeWire.ts"
-import { standard } from "../schema/Redaction.ts"
 import { Audit } from "../services/Audit.ts"
-import { type Copied, copyOf } from "./Copy.ts"
+import { batched } from "./Batches.ts"
 import type { Counters } from "./Counters.ts"
 import type { Latch } from "./Latch.ts"
 import type { Sender } from "./Sender.ts"
@@ -64,7 +63,9 @@ export const make = Effect.fnUntraced(function* (size: number, sender: Sender, l
       yield* tally(records.map(() => ({ _tag: "Disabled" })))
       return
     }
-    for (const events of yield* batched(records)) yield* Effect.flatMap(sender(events), tally)
+    for (const batch of yield* batched(records, (record) => record)) {
+      yield* Effect.flatMap(sender(batch.map(({ copy }) => copy)), tally)
+    }
   })
 
   yield* audit.subscribe(enqueue)
@@ -84,27 +85,6 @@ const counterOf = {
   Refused: "droppedRefused"
 } as const satisfies Record<Answer["_tag"], keyof Counters>
 
-/** Copies, redacted one after the other with room for others in between, in requests that are not too large. */
-const batched = Effect.fnUntraced(function* (records: ReadonlyArray<AuditRecord>) {
-  const batches: Array<Array<Copied>> = []
-  let length = 0
-  for (const record of records) {
-    const event = copyOf(record, standard)
-    const own = JSON.stringify(event).length
-    const last = batches.at(-1)
-    if (last === undefined || length + own > maxRequestLength) {
-      batches.push([event])
-      length = own
-    } else {
-      last.push(event)
-      length += own
-    }
-    if (own > 2048) yield* Effect.yieldNow
-  }
-  return batches
-})
-
-const maxRequestLength = 512 * 1024
 const warnEveryMs = 30_000
 /** B-18: whoever has failed five times in a row is left alone for a minute. */
 const failuresBeforeHold = 5

@@ -8,7 +8,7 @@ import type { Answer, Transport } from "./Transport.ts"
  * Sends events in order, one request at a time, and keeps the sequence: a `seq` is used up when the platform has the event, and
  * where it expects another one that one is taken, once (BRG-10). Answers for each event.
  */
-export type Sender = (events: ReadonlyArray<Copied>, from?: number) => Effect.Effect<ReadonlyArray<Answer>>
+export type Sender = (events: ReadonlyArray<Copied>) => Effect.Effect<ReadonlyArray<Answer>>
 
 export const make = (transport: Transport, routes: Routes, counters: Counters): Sender => {
   let batches = true
@@ -38,8 +38,8 @@ export const make = (transport: Transport, routes: Routes, counters: Counters): 
     ).pipe(Effect.retry(patience), Effect.catch(Effect.succeed))
   }
 
-  const together = Effect.fnUntraced(function* (events: ReadonlyArray<Copied>, from: number) {
-    let seq = from
+  const together = Effect.fnUntraced(function* (events: ReadonlyArray<Copied>) {
+    let seq = counters.nextSeq
     let answer = yield* request(events, seq)
     if (answer._tag === "OutOfOrder") {
       counters.seqHealed++
@@ -52,19 +52,18 @@ export const make = (transport: Transport, routes: Routes, counters: Counters): 
     return answer
   })
 
-  return Effect.fnUntraced(function* (events, from) {
-    const first = from ?? counters.nextSeq
+  return Effect.fnUntraced(function* (events) {
     if (events.length === 1 || batches) {
-      const answer = yield* together(events, first)
+      const answer = yield* together(events)
       if (events.length === 1 || answer._tag !== "Rejected") return events.map(() => answer)
       // A platform without this route; else one event spoils the others, and is found by sending each alone.
       if (answer.status === 404 || answer.status === 405) batches = false
     }
     const answers: Array<Answer> = []
-    for (const [i, event] of events.entries()) {
+    for (const event of events) {
       const last = answers.at(-1)
       const over = last?._tag === "Disabled" || last?._tag === "Failed"
-      answers.push(over ? last : yield* together([event], from === undefined ? counters.nextSeq : from + i))
+      answers.push(over ? last : yield* together([event]))
     }
     return answers
   })

@@ -15,6 +15,7 @@ import * as Identity from "./Identity.ts"
 import * as Keeping from "./Keeping.ts"
 import * as AgentKeyStore from "./memory/AgentKeyStore.ts"
 import * as AuditStore from "./memory/AuditStore.ts"
+import * as BridgeStateStore from "./memory/BridgeStateStore.ts"
 import * as BudgetAlertStore from "./memory/BudgetAlertStore.ts"
 import * as ChainKeyStore from "./memory/ChainKeyStore.ts"
 import * as CheckpointStore from "./memory/CheckpointStore.ts"
@@ -40,6 +41,7 @@ const keys = Layer.unwrap(
 export const layerStores = Layer.mergeAll(
   Stores.layer,
   AgentKeyStore.layer,
+  BridgeStateStore.layer,
   BudgetAlertStore.layer,
   SubjectKeyStore.layer,
   ReaderStore.layer,

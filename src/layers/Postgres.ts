@@ -27,6 +27,7 @@ import * as Keeping from "./Keeping.ts"
 import * as AdmissionStore from "./postgres/AdmissionStore.ts"
 import * as AgentKeyStore from "./postgres/AgentKeyStore.ts"
 import * as AuditStore from "./postgres/AuditStore.ts"
+import * as BridgeStateStore from "./postgres/BridgeStateStore.ts"
 import * as BudgetAlertStore from "./postgres/BudgetAlertStore.ts"
 import * as ChainKeyStore from "./postgres/ChainKeyStore.ts"
 import * as CheckpointStore from "./postgres/CheckpointStore.ts"
@@ -109,6 +110,7 @@ export const layerStores = Layer.mergeAll(
   PresenceStore.layer,
   PromptStore.layer,
   AuditStore.layer,
+  BridgeStateStore.layer,
   BudgetAlertStore.layer,
   SubjectKeyStore.layer,
   CheckpointStore.layer,

@@ -31,6 +31,7 @@ export const knownKinds = [
   "approval.escalated",
   "gates.legacy_token_parsed",
   "approval.notice_parked",
+  "bridge.gap",
   "agent.halted",
   "agent.restored",
   "policy.changed",

@@ -8,13 +8,20 @@ import { type ReaderName, ReaderStore } from "./ReaderStore.ts"
 
 export interface LogReaderOptions {
   readonly reader: ReaderName
-  readonly kinds: ReadonlySet<string>
+  readonly kinds: ReadonlySet<string> | "all"
   /** Which rows of these kinds are shown; all when left out. Asked for every one of them, so it answers from memory. */
   readonly concerns?: (row: ChainRow) => boolean
   /** `latest`: of what one look finds in a chain only the last row of each agent, in no order. For who asks what is, not what was. */
   readonly show?: "each" | "latest"
   /** Done with the row when it returns. MUST be safe to run again for the same row, and gives up on a row by itself. */
   readonly handle: (row: ChainRow) => Effect.Effect<void>
+  /**
+   * In place of `handle`, for whoever takes every row: the next rows of a chain at once, up to 100, and the seq that they come
+   * after. At most 16 chains are shown at a time, and the others wait for them.
+   */
+  readonly handlePage?: (rows: ReadonlyArray<ChainRow>, after: number) => Effect.Effect<void>
+  /** How long the reader's work may lie still after its process has died, default 15 s. */
+  readonly leaseMs?: number
 }
 
 /**
@@ -26,14 +33,14 @@ export const drain = Effect.fnUntraced(function* (options: LogReaderOptions) {
   const log = yield* AuditStore
   const store = yield* ReaderStore
   const holder = yield* (yield* SecureRandom.SecureRandom).uuidV7()
-  const { reader } = options
+  const { leaseMs = defaultLeaseMs, reader } = options
   let said = { problem: "", atMs: 0 }
 
   const term = Effect.gen(function* () {
     const standing = yield* store.lead(reader, holder, leaseMs)
     if (standing._tag === "Following") return
     const { begun, epoch } = standing
-    const renew = Effect.sleep(renewEvery).pipe(
+    const renew = Effect.sleep(leaseMs / 3).pipe(
       Effect.andThen(store.lead(reader, holder, leaseMs)),
       Effect.repeat({ while: (now) => now._tag === "Leading" && now.epoch === epoch })
     )
@@ -62,7 +69,7 @@ class Superseded extends Data.TaggedError("Superseded")<{ readonly reader: Reade
 const reading = Effect.fnUntraced(function* (
   log: AuditStore["Service"],
   store: ReaderStore["Service"],
-  { concerns = () => true, handle, kinds, reader, show = "each" }: LogReaderOptions,
+  { concerns = () => true, handle, handlePage, kinds, reader, show = "each" }: LogReaderOptions,
   epoch: number,
   begun: boolean
 ) {
@@ -71,7 +78,7 @@ const reading = Effect.fnUntraced(function* (
   // After a long pause thousands of chains may have something to show: they must not take every connection at once.
   const questions = Semaphore.makeUnsafe(4)
 
-  const isShown = (row: ChainRow) => kinds.has(row.kind) && concerns(row)
+  const isShown = (row: ChainRow) => (kinds === "all" || kinds.has(row.kind)) && concerns(row)
 
   const advance = Effect.fnUntraced(function* (positions: ReadonlyArray<ChainPosition>, begins?: boolean) {
     const moved = yield* questions.withPermit(store.advance(reader, epoch, positions, begins))
@@ -82,8 +89,26 @@ const reading = Effect.fnUntraced(function* (
   const page = (chain: ChainId) => {
     // Rows may have been pruned right behind the cursor, so the page ends by its length and not by a seq.
     const rows = log.rows(chain, { fromSeq: (cursors.get(chain) ?? 0) + 1 })
-    return questions.withPermit(Stream.runCollect(Stream.take(rows, pageSize)))
+    const length = handlePage === undefined ? pageSize : handedPage
+    return questions.withPermit(Stream.runCollect(Stream.take(rows, length)))
   }
+
+  /** True when there is more than may be handed over in one turn: other chains come first. */
+  const handOver = Effect.fnUntraced(function* (
+    chain: ChainId,
+    first: ReadonlyArray<ChainRow>,
+    hand: NonNullable<LogReaderOptions["handlePage"]>
+  ) {
+    let rows = first
+    for (let turn = 0; rows.length > 0; turn++) {
+      yield* hand(rows, cursors.get(chain) ?? 0)
+      yield* advance(rows.slice(-1))
+      if (rows.length < handedPage) return false
+      if (turn === handedTurns) return true
+      rows = yield* page(chain)
+    }
+    return false
+  })
 
   const showAll = Effect.fnUntraced(function* (chain: ChainId, first: ReadonlyArray<ChainRow>) {
     for (let rows = first; rows.length > 0; rows = yield* page(chain)) {
@@ -109,13 +134,15 @@ const reading = Effect.fnUntraced(function* (
       const rows = yield* page(chain)
       const last = rows.at(-1)
       if (last === undefined) return
-      if (rows.some(isShown)) yield* FiberMap.run(slow, chain, showAll(chain, rows))
+      if (handlePage !== undefined) more = (yield* handOver(chain, rows, handlePage)) || more
+      else if (rows.some(isShown)) yield* FiberMap.run(slow, chain, showAll(chain, rows))
       else {
         quiet.push({ chain, seq: last.seq })
         more ||= rows.length === pageSize
       }
     })
-    yield* Effect.forEach(moved, lookInto, { concurrency: 4, discard: true })
+    const concurrency = handlePage === undefined ? 4 : handedChains
+    yield* Effect.forEach(moved, lookInto, { concurrency, discard: true })
     if (quiet.length > 0) yield* advance(quiet)
     return more
   })
@@ -173,12 +200,14 @@ const pages = Effect.fnUntraced(function* <A extends ChainPosition, E, R>(
   } while (Option.isSome(after))
 })
 
-/** How long the reader's work may lie still after its process has died. */
-const leaseMs = 15_000
-const renewEvery = "5 seconds"
+const defaultLeaseMs = 15_000
 const electEvery = "2 seconds"
 const pollEvery = "1 second"
 const compareEveryMs = 10 * 60_000
 const warnEveryMs = 10 * 60_000
 /** Chains of one question, and rows of one chain in one look. */
 const pageSize = 1_000
+/** Together no more rows in memory than the pages of two slow chains. */
+const handedPage = 100
+const handedChains = 16
+const handedTurns = 50

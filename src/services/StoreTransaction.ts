@@ -28,5 +28,7 @@ export const announcing =
       const ran = Effect.tapCause(run(Effect.provideService(self, AfterCommit, waiting)), () =>
         Effect.sync(() => waiting.splice(before))
       )
-      return outer === null ? Effect.tap(ran, () => Effect.forEach(waiting, (each) => Effect.forkDetach(each), { discard: true })) : ran
+      return outer === null
+        ? Effect.tap(ran, () => Effect.forEach(waiting, (each) => Effect.forkDetach(each), { discard: true }))
+        : ran
     })

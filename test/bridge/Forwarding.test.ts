@@ -187,9 +187,9 @@ describe("the bridge's queue", () => {
     () => {
       const platform = scripted(() => ({ status: 503 }))
       return Effect.gen(function* () {
-        for (let minute = 0; minute < 24 * 60; minute++) {
-          for (let i = 0; i < 3; i++) yield* log("tool.call")
-          yield* TestClock.adjust("1 minute")
+        for (let minute = 0; minute < 24 * 60; minute += 5) {
+          for (let i = 0; i < 15; i++) yield* log("tool.call")
+          yield* TestClock.adjust("5 minutes")
         }
         const counted = yield* stats
         assert.isAtMost(counted.queueDepth, 100)

@@ -45,7 +45,8 @@ export const addsUp = (counted: BridgeStats) =>
       counted.dropped5xx +
       counted.dropped429 +
       counted.droppedSeqConflict +
-      counted.droppedRefused,
+      counted.droppedRefused +
+      counted.skipped,
     counted.enqueued,
     JSON.stringify(counted)
   )
