@@ -1,12 +1,8 @@
-import { Context, Effect, Layer, Redacted, Result } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { type BridgeStats, noStats } from "../schema/BridgeStats.ts"
-import { routesOf } from "../schema/BridgeWire.ts"
-import { ConfigurationError } from "../schema/ConfigurationError.ts"
-import { hostAndPort } from "../schema/EgressTarget.ts"
-import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
-import { EgressDoor } from "../services/EgressDoor.ts"
 import * as PooledRandom from "../services/PooledRandom.ts"
 import { Settings } from "../services/Settings.ts"
+import * as Connection from "./Connection.ts"
 import { makeCounters } from "./Counters.ts"
 import * as Forwarding from "./Forwarding.ts"
 import * as GateInbox from "./GateInbox.ts"
@@ -22,14 +18,17 @@ import * as Transport from "./Transport.ts"
 export class Bridge extends Context.Service<
   Bridge,
   {
+    /** What was sent, what was not and why (BRG-18). */
     readonly stats: Effect.Effect<BridgeStats>
   }
 >()("effect-governance/bridge/Bridge") {}
 
 const off = Bridge.of({ stats: Effect.succeed(noStats) })
 
+/** Fails for settings that are wrong, never for a platform that does not answer. */
 export const make = Effect.gen(function* () {
-  const { egress, enableAudit, platform } = yield* Settings
+  const settings = yield* Settings
+  const { enableAudit, platform } = settings
   const { bridgeEnabled, ingestToken, ingestUrl } = platform
   if (!bridgeEnabled) {
     // Somebody has given half of what it takes: seen now, not looked for later (BRG-02, B-15).
@@ -38,23 +37,19 @@ export const make = Effect.gen(function* () {
     }
     return off
   }
-  if (ingestUrl === null || ingestToken === null) {
-    const missing = ingestUrl === null ? "GOVERNANCE_PLATFORM_INGEST_URL" : "GOVERNANCE_PLATFORM_INGEST_TOKEN"
+  const missing = Connection.missing(platform)
+  if (missing !== null || ingestUrl === null) {
     yield* Effect.logWarning("platform.bridge_incomplete", { missing, effect: "nothing is sent" })
     return off
   }
-  if (!enableAudit) return yield* wrong("bridgeEnabled", "needs enableAudit: what is sent is read from the log")
-  const token = yield* cleanToken(ingestToken)
-  const routes = yield* Effect.fromResult(
-    Result.mapError(routesOf(ingestUrl), (problem) => wrong("ingestUrl", problem))
-  )
-  const door = yield* (yield* EgressDoor).open(yield* rulesOf(egress, platform))
-  yield* Effect.mapError(door.check(routes.events), ({ message }) => wrong("ingestUrl", message))
+  if (!enableAudit)
+    return yield* Connection.wrong("bridgeEnabled", "needs enableAudit: what is sent is what was logged")
+  const { egress, host, routes, token } = yield* Connection.make(settings)
 
   const counters = makeCounters(platform.outbox ? "outbox" : "queue")
-  const latch = yield* Latch.make(counters, new URL(ingestUrl).hostname)
+  const latch = yield* Latch.make(counters, host)
   yield* announce(ingestUrl)
-  const open = (instance: string) => Transport.make(door, latch, token, instance)
+  const open = (instance: string) => Transport.make(egress, latch, token, instance)
   const instance = crypto.randomUUID()
   const { count } = platform.outbox
     ? yield* Outbox.make({ open, routes, latch, counters, workflow: platform.workflow })
@@ -65,37 +60,6 @@ export const make = Effect.gen(function* () {
 
 /** Needs all of governance below it, as `Memory.layer` and `Postgres.layer` provide it. */
 export const layer = Layer.effect(Bridge, make).pipe(Layer.provide(PooledRandom.layer))
-
-const wrong = (setting: string, problem: string) => new ConfigurationError({ setting: `platform.${setting}`, problem })
-
-/** White space around a token comes from the file it was mounted from; anything else that is no token would break a header (BRG-16, B-23). */
-const cleanToken = (given: Redacted.Redacted<string>) => {
-  const text = Redacted.value(given).trim()
-  return /^[\x21-\x7e]{8,512}$/.test(text)
-    ? Effect.succeed(Redacted.make(text, { label: "ingest token" }))
-    : Effect.fail(wrong("ingestToken", "must be 8 to 512 printable ASCII characters without spaces"))
-}
-
-/** Code alone opens a private host; the variable and the general list narrow (DEC-11). */
-const rulesOf = Effect.fnUntraced(function* (
-  egress: GovernanceConfig["egress"],
-  { allowedHosts, trustedHosts }: GovernanceConfig["platform"]
-) {
-  const places = Effect.fnUntraced(function* (setting: string, entries: ReadonlyArray<string>) {
-    const known = entries.map(hostAndPort).filter((place) => place !== null)
-    if (known.length === entries.length) return new Set(known)
-    return yield* wrong(setting, "may hold plain `host` or `host:port` entries only")
-  })
-  const trusted = yield* places("trustedHosts", trustedHosts)
-  const lists = yield* Effect.forEach(
-    [allowedHosts, egress.allowedHosts].filter((list) => list !== null),
-    (list) => places("allowedHosts", list)
-  )
-  const [first, ...others] = lists
-  const allowed =
-    first === undefined ? null : new Set([...first].filter((place) => others.every((list) => list.has(place))))
-  return { trusted, allowed, allowMetadata: false }
-})
 
 /** Once a process, however often the layer is built in it (BRG-03, C-03, C-04). */
 let announced = false

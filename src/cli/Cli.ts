@@ -2,6 +2,7 @@ import { Effect, Layer } from "effect"
 import { CliConfig, Command, GlobalFlag } from "effect/cli"
 import { agents } from "./commands/agents.ts"
 import { approvals } from "./commands/approvals.ts"
+import { bridge } from "./commands/bridge.ts"
 import { budget } from "./commands/budget.ts"
 import { checkpoint } from "./commands/checkpoint.ts"
 import { compliance } from "./commands/compliance.ts"
@@ -42,6 +43,7 @@ export const cli = governance.pipe(
       group: "Evidence",
       commands: [verify, coverage, checkpoint, tail, emit, replay, report, compliance, exportBundle, verifyBundle]
     },
+    { group: "Platform", commands: [bridge] },
     { group: "Keeping", commands: [rotateChainKey, prune, erase, hold] }
   ])
 )

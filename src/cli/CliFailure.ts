@@ -67,3 +67,18 @@ export class DoctorFindings extends Schema.TaggedError<DoctorFindings>()("Doctor
 /** "1 row", "2 rows". */
 export const counted = (count: number, noun: string, plural = `${noun}s`): string =>
   `${count} ${count === 1 ? noun : plural}`
+
+/** The event of `bridge smoke-test` is not at the platform. */
+export class SmokeTestFailed extends Schema.TaggedError<SmokeTestFailed>()("SmokeTestFailed", {
+  problem: Schema.Literals(["refused", "unreachable"]),
+  said: Schema.String
+}) {
+  override get message() {
+    return `The platform did not take the event: ${this.said}`
+  }
+  get recoveryHint() {
+    return this.problem === "refused"
+      ? "Compare URL and token with the page of the workflow; a private platform needs --trust-host host:port here and platform.trustedHosts in code."
+      : "Look whether the platform runs and can be reached from here, then repeat."
+  }
+}

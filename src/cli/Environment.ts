@@ -11,6 +11,7 @@ import type { AgentKeyStore } from "../services/AgentKeyStore.ts"
 import type { AgentKeys } from "../services/AgentKeys.ts"
 import type { Audit } from "../services/Audit.ts"
 import type { AuditStore } from "../services/AuditStore.ts"
+import type { BridgeStateStore } from "../services/BridgeStateStore.ts"
 import type { Bundles } from "../services/Bundles.ts"
 import type { Checkpoints } from "../services/Checkpoints.ts"
 import type { Compliance } from "../services/Compliance.ts"
@@ -25,6 +26,7 @@ import type { PolicyStore } from "../services/PolicyStore.ts"
 import type { Presence } from "../services/Presence.ts"
 import type { PresenceStore } from "../services/PresenceStore.ts"
 import type { Prompts } from "../services/Prompts.ts"
+import type { ReaderStore } from "../services/ReaderStore.ts"
 import type { Retention } from "../services/Retention.ts"
 import type { UsageError } from "./CliFailure.ts"
 import { governance, type SharedFlags } from "./Root.ts"
@@ -43,9 +45,7 @@ export class Environment extends Context.Service<
      * The log for verifying, following and reporting, and prompts for reading: without a secret too, and then it says that
      * authorship was not checked.
      */
-    readonly reader: (
-      flags: SharedFlags
-    ) => Layer.Layer<Audit | AuditStore | Checkpoints | Compliance | Prompts, EnvironmentError, Platform>
+    readonly reader: (flags: SharedFlags) => Layer.Layer<Reading, EnvironmentError, Platform>
     /** A connection with the rights of the owner, for migrations, and the runtime role that they are to serve. */
     readonly owner: (
       flags: SharedFlags
@@ -59,6 +59,7 @@ export class Environment extends Context.Service<
   }
 >()("effect-governance/cli/Environment") {}
 
+export type Reading = Audit | AuditStore | BridgeStateStore | Checkpoints | Compliance | Prompts | ReaderStore
 export type Stores = AgentKeyStore | CostStore | CoverageStore | PolicyStore | PresenceStore
 export type Services =
   | Stores

@@ -53,6 +53,8 @@ const codes: Readonly<Record<string, ExitCode>> = {
   "RetentionRefused.notOwner": usage,
   ScopeViolation: negative,
   Tampered: negative,
+  SmokeTestFailed: negative,
+  "SmokeTestFailed.unreachable": unreachable,
   TokenVersionTooOldError: negative,
   WouldHaveStopped: negative,
 

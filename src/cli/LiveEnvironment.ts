@@ -4,6 +4,7 @@ import * as Keeping from "../layers/Keeping.ts"
 import { layerHaltWriter } from "../layers/Postgres.ts"
 import * as AgentKeyStore from "../layers/postgres/AgentKeyStore.ts"
 import * as AuditStore from "../layers/postgres/AuditStore.ts"
+import * as BridgeStateStore from "../layers/postgres/BridgeStateStore.ts"
 import * as ChainKeyStore from "../layers/postgres/ChainKeyStore.ts"
 import * as CheckpointStore from "../layers/postgres/CheckpointStore.ts"
 import * as CostStore from "../layers/postgres/CostStore.ts"
@@ -12,6 +13,7 @@ import * as GateStore from "../layers/postgres/GateStore.ts"
 import * as PolicyStore from "../layers/postgres/PolicyStore.ts"
 import * as PresenceStore from "../layers/postgres/PresenceStore.ts"
 import * as PromptStore from "../layers/postgres/PromptStore.ts"
+import * as ReaderStore from "../layers/postgres/ReaderStore.ts"
 import * as RetentionStore from "../layers/postgres/RetentionStore.ts"
 import * as Signal from "../layers/postgres/Signal.ts"
 import { toStoreError } from "../layers/postgres/SqlFailure.ts"
@@ -118,7 +120,7 @@ const bundles = Bundles.layer.pipe(
   )
 )
 
-const reader = Layer.mergeAll(prompts, checkpoints, reports).pipe(
+const reader = Layer.mergeAll(prompts, checkpoints, reports, BridgeStateStore.layer, ReaderStore.layer).pipe(
   Layer.provideMerge(audit),
   Layer.provide(AgentKeyStore.layer),
   Layer.provideMerge(KeyFollower.layerReading),

@@ -20,6 +20,8 @@ export class BridgeStateStore extends Context.Service<
   {
     /** The state as it is; a new one begins at 1 with nothing in flight, and has that instance. */
     readonly open: (reader: ReaderName, instance: string) => Effect.Effect<BridgeState, StoreError>
+    /** The state without making one: null while nobody has opened it. */
+    readonly read: (reader: ReaderName) => Effect.Effect<BridgeState | null, StoreError>
     /** False, and nothing changes, when the state has moved on from that revision, which else goes up by one. */
     readonly move: (
       reader: ReaderName,

@@ -21,6 +21,7 @@ export const suite = <E>(
         Effect.gen(function* () {
           const store = yield* BridgeStateStore
           const [reader, instance] = [newReader(), newInstance()]
+          assert.isNull(yield* store.read(reader))
           const opened = yield* Effect.forEach([instance, newInstance(), newInstance()], (one) =>
             store.open(reader, one)
           )
@@ -46,6 +47,7 @@ export const suite = <E>(
             nextSeq: 41,
             inFlight
           })
+          assert.deepInclude(yield* store.read(reader), { instance, nextSeq: 41, inFlight })
           assert.isTrue(yield* store.move(reader, revision + 1, { nextSeq: 45, inFlight: [] }))
           assert.deepInclude(yield* store.open(reader, instance), { nextSeq: 45, inFlight: [] })
         })

@@ -13,6 +13,7 @@ import { AgentKeyStore } from "../../src/services/AgentKeyStore.ts"
 import { AgentKeys } from "../../src/services/AgentKeys.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
+import { BridgeStateStore } from "../../src/services/BridgeStateStore.ts"
 import { Bundles } from "../../src/services/Bundles.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { Compliance } from "../../src/services/Compliance.ts"
@@ -29,6 +30,7 @@ import { PolicyStore } from "../../src/services/PolicyStore.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import { PresenceStore } from "../../src/services/PresenceStore.ts"
 import { Prompts } from "../../src/services/Prompts.ts"
+import { ReaderStore } from "../../src/services/ReaderStore.ts"
 import { Retention } from "../../src/services/Retention.ts"
 
 export interface Ran {
@@ -115,6 +117,7 @@ export const memory = Layer.effectContext(
       AgentKeys,
       Audit,
       AuditStore,
+      BridgeStateStore,
       Bundles,
       Compliance,
       Checkpoints,
@@ -131,6 +134,7 @@ export const memory = Layer.effectContext(
       Presence,
       PresenceStore,
       Prompts,
+      ReaderStore,
       Retention
     )(built)
     const all = () => Layer.succeedContext(services)

@@ -11,6 +11,7 @@ export const make = Effect.sync(() => {
         states.set(reader, state)
         return state
       }),
+    read: (reader) => Effect.sync(() => states.get(reader) ?? null),
     move: (reader, revision, { inFlight, nextSeq }) =>
       Effect.sync(() => {
         const state = states.get(reader)

@@ -1,6 +1,6 @@
 import { Effect, Layer } from "effect"
 import { ChainId } from "../../schema/Ids.ts"
-import { BridgeStateStore } from "../../services/BridgeStateStore.ts"
+import { type BridgeState, BridgeStateStore } from "../../services/BridgeStateStore.ts"
 import * as Ask from "./Ask.ts"
 import { Database } from "./Database.ts"
 import { int8s, texts } from "./PgArrays.ts"
@@ -18,15 +18,17 @@ export const make = Effect.gen(function* () {
           `SELECT r_instance::text, r_revision, r_next_seq, r_chains, r_seqs FROM ${prefix}governance_bridge_open($1, $2::uuid)`,
           [reader, instance]
         ),
-        ([row]) => {
-          const [chains, seqs] = [arrayOf(row?.[3]), arrayOf(row?.[4])]
-          return {
-            instance: String(row?.[0]),
-            revision: Number(row?.[1]),
-            nextSeq: Number(row?.[2]),
-            inFlight: chains.map((chain, i) => ({ chain: ChainId.make(String(chain)), seq: Number(seqs[i]) }))
-          }
-        }
+        ([row]) => stateOf(row ?? [])
+      ),
+
+    read: (reader) =>
+      Effect.map(
+        ask(
+          "read",
+          `SELECT instance::text, revision, next_seq, chains, seqs FROM ${prefix}governance_bridge_state WHERE reader = $1`,
+          [reader]
+        ),
+        ([row]) => (row === undefined ? null : stateOf(row))
       ),
 
     move: (reader, revision, { inFlight, nextSeq }) =>
@@ -44,5 +46,15 @@ export const make = Effect.gen(function* () {
 })
 
 export const layer = Layer.effect(BridgeStateStore, make)
+
+const stateOf = ([instance, revision, nextSeq, chains, seqs]: ReadonlyArray<unknown>): BridgeState => {
+  const places = arrayOf(seqs)
+  return {
+    instance: String(instance),
+    revision: Number(revision),
+    nextSeq: Number(nextSeq),
+    inFlight: arrayOf(chains).map((chain, i) => ({ chain: ChainId.make(String(chain)), seq: Number(places[i]) }))
+  }
+}
 
 const arrayOf = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])

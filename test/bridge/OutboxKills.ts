@@ -1,0 +1,117 @@
+import { type ChildProcess, fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { assert } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+import type { BridgeStats } from "../../src/schema/BridgeStats.ts"
+import { TestDatabase } from "../support/database.ts"
+import { scripted, served } from "./Platform.ts"
+
+const program = fileURLToPath(new URL("./OutboxWorker.ts", import.meta.url))
+const auditSecret = "k3Jx9QvT7mZp2LwN8sRb4YcF6hDg1AeU"
+
+interface Told {
+  readonly logged?: string
+  readonly status?: string
+  readonly stats?: BridgeStats
+}
+
+const until = (what: string, is: Effect.Effect<boolean, unknown, SqlClient.SqlClient>, tries = 600) =>
+  Effect.gen(function* () {
+    for (let i = 0; i < tries; i++) {
+      if (yield* Effect.orElseSucceed(is, () => false)) return
+      yield* Effect.sleep(50)
+    }
+    assert.fail(`never happened: ${what}`)
+  })
+
+/**
+ * Kills processes that write and send, that many times, at any moment; then lets one end the work. Every event that a process was
+ * told is stored is at the platform, none twice, and no `seq` was ever refused (G12, B-20).
+ */
+export const killOutboxes = Effect.fnUntraced(function* (kills: number) {
+  const { appUrl } = yield* TestDatabase
+  const sql = yield* SqlClient.SqlClient
+  let refused = 0
+  const platform = scripted()
+  const counting = {
+    ...platform,
+    answer: (asked: Parameters<typeof platform.answer>[0]) => {
+      const reply = platform.answer(asked)
+      if (typeof reply !== "string" && reply.status === 409) refused++
+      return reply
+    }
+  }
+  const port = yield* served(counting)
+  const logged = new Set<string>()
+  let latest: BridgeStats | undefined
+  let sentBy = 0
+
+  const start = (name: string, writes: "yes" | "no") =>
+    Effect.acquireRelease(
+      Effect.callback<ChildProcess>((resume) => {
+        const child = fork(program, [name, `${port}`, writes], {
+          execPath: process.execPath,
+          stdio: ["ignore", "ignore", "inherit", "ipc"],
+          env: {
+            PATH: process.env.PATH,
+            NODE_NO_WARNINGS: "1",
+            GOVERNANCE_TEST_MODE: "1",
+            GOVERNANCE_DATABASE_URL: Redacted.value(appUrl),
+            GOVERNANCE_AUDIT_SECRET: auditSecret
+          }
+        })
+        child.on("message", (told: Told & { readonly ready?: boolean }) => {
+          if (told.ready) resume(Effect.succeed(child))
+          if (told.logged !== undefined && told.status === "stored") logged.add(told.logged)
+          if (told.stats !== undefined) latest = told.stats
+        })
+        child.on("exit", () => resume(Effect.die(new Error(`${name} ended at its start`))))
+      }),
+      (child) => Effect.sync(() => void child.kill("SIGKILL"))
+    )
+
+  // A new reader begins with the present: what is written before it is there is none of its business.
+  const beginner = yield* start("beginner", "no")
+  yield* until(
+    "the reader begins",
+    Effect.map(sql`SELECT 1 FROM governance_readers WHERE begun`, (rows) => rows.length === 1)
+  )
+
+  beginner.kill("SIGKILL")
+  for (let i = 1; i <= kills; i++) {
+    const child = yield* start(`w${i}`, "yes")
+    const before = platform.events.size
+    const sends = i % 2 === 0
+    // Every other one dies soon, wherever it is; the others after they have sent something, with more under way.
+    if (sends) {
+      yield* until(
+        `process ${i} sends`,
+        Effect.sync(() => platform.events.size > before + 20)
+      )
+    }
+    yield* Effect.sleep(20 + ((i * 137) % 300))
+    child.kill("SIGKILL")
+    if (sends) sentBy++
+  }
+
+  yield* start("last", "no")
+  yield* until(
+    "everything is there",
+    Effect.sync(() => [...logged].every((id) => platform.events.has(id))),
+    2400
+  )
+  const rows = yield* sql<{ readonly id: string }>`SELECT id::text AS id FROM governance_audit_events`
+  yield* until(
+    "the log is there whole",
+    Effect.sync(() => rows.every(({ id }) => platform.events.has(id)))
+  )
+  assert.isAbove(logged.size, kills * 5)
+  assert.isAtLeast(sentBy, Math.floor(kills / 2))
+  const seqs = [...platform.events.values()].map(({ seq }) => seq)
+  assert.strictEqual(new Set(seqs).size, seqs.length, "a place in the sequence was used twice")
+  assert.lengthOf([...platform.expected.keys()], 1)
+  assert.strictEqual(refused, 0, "a seq was refused")
+  assert.strictEqual(latest?.skipped, 0)
+  return { logged: logged.size, duplicates: platform.duplicates(), events: platform.events.size }
+})
