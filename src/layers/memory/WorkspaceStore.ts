@@ -1,5 +1,5 @@
 import { Effect, Layer } from "effect"
-import type { MemberRole, WorkflowPlace, Workspace } from "../../schema/Workspace.ts"
+import type { MemberRole, TokenId, WorkflowPlace, Workspace } from "../../schema/Workspace.ts"
 import { type ListedToken, type MemberRow, type WorkflowRow, WorkspaceStore } from "../../services/WorkspaceStore.ts"
 
 interface Token extends ListedToken {
@@ -13,8 +13,10 @@ export const make = Effect.sync(() => {
   const members = new Map<string, MemberRow>()
   const workflows = new Map<string, WorkflowRow>()
   const tokens = new Map<string, Token>()
+  const digests = new Map<TokenId, string>()
   const memberKey = (workspace: string, email: string) => `${workspace} ${email}`
   const workflowKey = ({ workflow, workspace }: WorkflowPlace) => `${workspace} ${workflow}`
+  const byId = (id: TokenId) => tokens.get(digests.get(id) ?? "")
   const isOf = (token: Token, place: WorkflowPlace) => workflowKey(token.place) === workflowKey(place)
 
   return WorkspaceStore.of({
@@ -64,6 +66,7 @@ export const make = Effect.sync(() => {
         )
         if (taken) return "NameTaken"
         workflows.set(workflowKey(workflow), workflow)
+        digests.set(token.token, digest)
         tokens.set(digest, { ...token, digest, place: workflow, revokedMs: null })
         return "Created"
       }),
@@ -78,6 +81,7 @@ export const make = Effect.sync(() => {
     addToken: (place, { digest, ...token }) =>
       Effect.sync(() => {
         if (!workflows.has(workflowKey(place))) return false
+        digests.set(token.token, digest)
         tokens.set(digest, { ...token, digest, place, revokedMs: null })
         return true
       }),
@@ -90,14 +94,14 @@ export const make = Effect.sync(() => {
       ),
     revokeToken: (place, id, nowMs) =>
       Effect.sync(() => {
-        const found = [...tokens.values()].find((one) => one.token === id && isOf(one, place))
-        if (found === undefined || found.revokedMs !== null) return false
+        const found = byId(id)
+        if (found === undefined || !isOf(found, place) || found.revokedMs !== null) return false
         tokens.set(found.digest, { ...found, revokedMs: nowMs })
         return true
       }),
     placeOfToken: (id) =>
       Effect.sync(() => {
-        const found = [...tokens.values()].find((one) => one.token === id)
+        const found = byId(id)
         return found === undefined ? null : (workflows.get(workflowKey(found.place)) ?? null)
       }),
     owner: (digest) =>

@@ -1,0 +1,55 @@
+import { Effect, Layer } from "effect"
+import { HttpRouter } from "effect/http"
+import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
+import { WellFormed } from "../schema/api/Access.ts"
+import { PlatformApi } from "../schema/api/PlatformApi.ts"
+import { apiPath, maxBatch, maxMetadataBytes } from "../schema/BridgeWire.ts"
+import { WorkspaceId } from "../schema/Workspace.ts"
+import { WorkspaceStore } from "../services/WorkspaceStore.ts"
+import * as BodyLimits from "../web/BodyLimits.ts"
+import * as SecurityHeaders from "../web/SecurityHeaders.ts"
+import * as Ingest from "./Ingest.ts"
+import * as IngestRoutes from "./IngestRoutes.ts"
+import * as TokenAccess from "./TokenAccess.ts"
+import { logged } from "./Unavailable.ts"
+
+/** What does not decode is answered with a word: never with what was sent, nor with what would have been right. */
+const wellFormed = HttpApiMiddleware.layerSchemaErrorTransform(WellFormed, (error) =>
+  error.kind === "Body" || error.kind === "ResponseHeaders"
+    ? Effect.die(error)
+    : Effect.fail({ error: "invalid" } as const)
+)
+
+const system = HttpApiBuilder.group(
+  PlatformApi,
+  "system",
+  Effect.fnUntraced(function* (handlers) {
+    const store = yield* WorkspaceStore
+    return handlers.handle("health", () =>
+      Effect.as(logged(store.find(WorkspaceId.make("health"))), { status: "ok" } as const)
+    )
+  })
+)
+
+const groups = Layer.mergeAll(system, IngestRoutes.layer).pipe(
+  Layer.provide(Ingest.layer),
+  Layer.provide(Layer.mergeAll(TokenAccess.layer, wellFormed))
+)
+
+/** Canonical JSON may be written six times as long; everything else that we are sent is small. */
+const bodyBytes = (path: string): number =>
+  path === `${apiPath}/ingest/events/batch`
+    ? maxBatch * (maxMetadataBytes + 8_192)
+    : path === `${apiPath}/ingest/events`
+      ? 6 * maxMetadataBytes
+      : 65_536
+
+/** All routes of the platform, over its stores and `PlatformSettings`. Serve it with `HttpRouter.serve`. */
+export const layer = HttpApiBuilder.layer(PlatformApi, { openapiPath: "/openapi.json" }).pipe(
+  Layer.provide(groups),
+  Layer.provide(BodyLimits.layer({ bytes: bodyBytes, depth: 80 })),
+  Layer.provide(SecurityHeaders.layer)
+)
+
+/** The routes on the `HttpServer` that is provided. */
+export const serve = HttpRouter.serve(layer, { disableLogger: true, disableListenLog: true })

@@ -1,0 +1,19 @@
+import { Effect } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+
+/** On every answer of our servers: no framing, no sniffing, no referrer, nothing cached, no script from anywhere else. */
+export const layer = HttpRouter.middleware(
+  (app) =>
+    Effect.map(
+      app,
+      HttpServerResponse.setHeaders({
+        "content-security-policy":
+          "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store"
+      })
+    ),
+  { global: true }
+)

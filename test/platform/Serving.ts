@@ -1,0 +1,78 @@
+import { createServer } from "node:http"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Effect, Layer, Redacted } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientRequest, type HttpClientResponse, HttpServer } from "effect/http"
+import { PlatformSettings, platformDefaults } from "../../src/platform/PlatformSettings.ts"
+import * as Server from "../../src/platform/Server.ts"
+import { newToken } from "../../src/platform/WorkflowToken.ts"
+import { type Tier, WorkflowId, WorkspaceId } from "../../src/schema/Workspace.ts"
+import { WorkspaceStore } from "../../src/services/WorkspaceStore.ts"
+import { postgresStores } from "./Stores.ts"
+
+export const upgradeUrl = "https://platform.example/upgrade"
+
+export const settings = Layer.succeed(PlatformSettings, { ...platformDefaults, upgradeUrl })
+
+/** A platform on Postgres, on a port of its own on loopback, with an `HttpClient` that points at it. */
+const loopback = HttpServer.layerTestClient.pipe(
+  Layer.provide(FetchHttpClient.layer),
+  Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+)
+
+export const platform = Server.serve.pipe(
+  Layer.provideMerge(Layer.merge(postgresStores, settings)),
+  Layer.provideMerge(loopback)
+)
+
+let made = 0
+const run = globalThis.crypto.randomUUID().slice(0, 8)
+
+/** A workspace of its own with one workflow and its token. */
+export const tenant = Effect.fnUntraced(function* (tier: Tier = "enterprise") {
+  const store = yield* WorkspaceStore
+  const workspace = WorkspaceId.make(`tenant-${run}-${++made}`)
+  const workflow = WorkflowId.make(`flow-${run}-${made}`)
+  yield* store.create({ id: workspace, name: "Tenant", tier }, 0)
+  const { row, secret } = yield* newToken(0)
+  yield* store.createWorkflow({ workspace, workflow, name: "production", createdMs: 0 }, row)
+  return { workspace, workflow, token: Redacted.value(secret), tokenId: row.token }
+})
+
+export interface Answer {
+  readonly status: number
+  readonly body: unknown
+  readonly headers: HttpClientResponse.HttpClientResponse["headers"]
+}
+
+export interface Sent {
+  readonly token?: string | undefined
+  readonly cookie?: string | undefined
+  readonly headers?: Record<string, string>
+  readonly body?: unknown
+  /** Sent as it is. */
+  readonly text?: string
+}
+
+/** One request over real HTTP. */
+export const send = Effect.fnUntraced(function* (
+  method: "GET" | "POST" | "PUT" | "DELETE",
+  path: string,
+  sent: Sent = {}
+) {
+  const client = yield* HttpClient.HttpClient
+  const text = sent.text ?? (sent.body === undefined ? undefined : JSON.stringify(sent.body))
+  const request = HttpClientRequest.make(method)(path, {
+    headers: {
+      ...(sent.token === undefined ? {} : { authorization: `Bearer ${sent.token}` }),
+      ...(sent.cookie === undefined ? {} : { cookie: sent.cookie }),
+      ...sent.headers
+    }
+  })
+  const response = yield* client.execute(
+    text === undefined ? request : HttpClientRequest.bodyText(request, text, "application/json")
+  )
+  const body = yield* response.text
+  const parsed: unknown = /json/.test(response.headers["content-type"] ?? "") ? JSON.parse(body) : body
+  const answer: Answer = { status: response.status, body: parsed, headers: response.headers }
+  return answer
+})
