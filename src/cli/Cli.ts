@@ -17,6 +17,7 @@ import { grant } from "./commands/grant.ts"
 import { halt } from "./commands/halt.ts"
 import { hold } from "./commands/hold.ts"
 import { migrate } from "./commands/migrate.ts"
+import { platform } from "./commands/platform.ts"
 import { policy } from "./commands/policy.ts"
 import { prompts } from "./commands/prompts.ts"
 import { prune } from "./commands/prune.ts"
@@ -43,8 +44,8 @@ export const cli = governance.pipe(
       group: "Evidence",
       commands: [verify, coverage, checkpoint, tail, emit, replay, report, compliance, exportBundle, verifyBundle]
     },
-    { group: "Platform", commands: [bridge] },
-    { group: "Keeping", commands: [rotateChainKey, prune, erase, hold] }
+    { group: "Keeping", commands: [rotateChainKey, prune, erase, hold] },
+    { group: "Platform", commands: [bridge, platform] }
   ])
 )
 

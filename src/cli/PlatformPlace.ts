@@ -1,0 +1,45 @@
+import { Effect, Layer } from "effect"
+import * as IngestStore from "../layers/postgres/IngestStore.ts"
+import { migrate } from "../layers/postgres/Migrations.ts"
+import { platformMigrationFiles } from "../layers/postgres/platformMigrations.generated.ts"
+import * as WorkspaceStore from "../layers/postgres/WorkspaceStore.ts"
+import * as Workflows from "../platform/Workflows.ts"
+import * as Place from "./Place.ts"
+import { governance, type SharedFlags } from "./Root.ts"
+
+/** Where the platform's tables are: never among those of the library, whose schema is `public` unless somebody says otherwise. */
+export const platformSchema = (flags: SharedFlags): string =>
+  flags.schema === "public" ? "governance_platform" : flags.schema
+
+/** What `migrate` is told for the platform's own tables. */
+export const platformTarget = (flags: SharedFlags, appRole: string | undefined) => ({
+  schema: platformSchema(flags),
+  appRole,
+  files: platformMigrationFiles
+})
+
+/** An embedded database is brought to this version first, as everywhere. */
+const place = (flags: SharedFlags) =>
+  Layer.effect(
+    Place.Place,
+    Effect.gen(function* () {
+      const found = yield* Place.Place
+      if (found.dataDir !== null) {
+        const owner = Place.ownerClient(found)
+        yield* Effect.scoped(Effect.provide(migrate(platformTarget(flags, found.appRole)), owner, { local: true }))
+      }
+      return Place.Place.of({ ...found, schema: platformSchema(flags) })
+    })
+  ).pipe(Layer.provide(Place.layerBare(flags)))
+
+const database = Layer.unwrap(Effect.map(Place.Place, Place.database))
+
+/** The platform's stores on its database. */
+export const stores = (flags: SharedFlags) =>
+  Layer.mergeAll(IngestStore.layer, WorkspaceStore.layer).pipe(Layer.provide(database), Layer.provide(place(flags)))
+
+const acts = (flags: SharedFlags) => Workflows.layer.pipe(Layer.provideMerge(stores(flags)))
+
+/** Runs the handler of a command over the platform that the flags name. */
+export const withPlatform = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(governance, (flags) => Effect.provide(self, acts(flags), { local: true }))
