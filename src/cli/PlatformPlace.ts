@@ -1,7 +1,10 @@
 import { Effect, Layer } from "effect"
+import * as InboxStore from "../layers/postgres/InboxStore.ts"
 import * as IngestStore from "../layers/postgres/IngestStore.ts"
 import { migrate } from "../layers/postgres/Migrations.ts"
 import { platformMigrationFiles } from "../layers/postgres/platformMigrations.generated.ts"
+import * as RateLimitStore from "../layers/postgres/RateLimitStore.ts"
+import * as SignInStore from "../layers/postgres/SignInStore.ts"
 import * as WorkspaceStore from "../layers/postgres/WorkspaceStore.ts"
 import * as Workflows from "../platform/Workflows.ts"
 import * as Place from "./Place.ts"
@@ -36,7 +39,13 @@ const database = Layer.unwrap(Effect.map(Place.Place, Place.database))
 
 /** The platform's stores on its database. */
 export const stores = (flags: SharedFlags) =>
-  Layer.mergeAll(IngestStore.layer, WorkspaceStore.layer).pipe(Layer.provide(database), Layer.provide(place(flags)))
+  Layer.mergeAll(
+    InboxStore.layer,
+    IngestStore.layer,
+    RateLimitStore.layer,
+    SignInStore.layer,
+    WorkspaceStore.layer
+  ).pipe(Layer.provide(database), Layer.provide(place(flags)))
 
 const acts = (flags: SharedFlags) => Workflows.layer.pipe(Layer.provideMerge(stores(flags)))
 

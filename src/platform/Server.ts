@@ -8,6 +8,7 @@ import { WorkspaceId } from "../schema/Workspace.ts"
 import { WorkspaceStore } from "../services/WorkspaceStore.ts"
 import * as BodyLimits from "../web/BodyLimits.ts"
 import * as SecurityHeaders from "../web/SecurityHeaders.ts"
+import * as GateRoutes from "./GateRoutes.ts"
 import * as Ingest from "./Ingest.ts"
 import * as IngestRoutes from "./IngestRoutes.ts"
 import * as TokenAccess from "./TokenAccess.ts"
@@ -31,7 +32,7 @@ const system = HttpApiBuilder.group(
   })
 )
 
-const groups = Layer.mergeAll(system, IngestRoutes.layer).pipe(
+const groups = Layer.mergeAll(system, IngestRoutes.layer, GateRoutes.layer).pipe(
   Layer.provide(Ingest.layer),
   Layer.provide(Layer.mergeAll(TokenAccess.layer, wellFormed))
 )

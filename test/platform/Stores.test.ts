@@ -1,4 +1,7 @@
+import * as InboxStoreSuite from "../../src/testing/InboxStoreSuite.ts"
 import * as IngestStoreSuite from "../../src/testing/IngestStoreSuite.ts"
+import * as RateLimitStoreSuite from "../../src/testing/RateLimitStoreSuite.ts"
+import * as SignInStoreSuite from "../../src/testing/SignInStoreSuite.ts"
 import * as WorkspaceStoreSuite from "../../src/testing/WorkspaceStoreSuite.ts"
 import { memoryStores, postgresStores } from "./Stores.ts"
 
@@ -6,3 +9,9 @@ WorkspaceStoreSuite.suite("memory", memoryStores)
 WorkspaceStoreSuite.suite("Postgres", postgresStores)
 IngestStoreSuite.suite("memory", memoryStores)
 IngestStoreSuite.suite("Postgres", postgresStores)
+InboxStoreSuite.suite("memory", memoryStores)
+InboxStoreSuite.suite("Postgres", postgresStores)
+SignInStoreSuite.suite("memory", memoryStores)
+SignInStoreSuite.suite("Postgres", postgresStores)
+RateLimitStoreSuite.suite("memory", memoryStores)
+RateLimitStoreSuite.suite("Postgres", postgresStores)

@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { WellFormed } from "./Access.ts"
+import { GateApi } from "./GateApi.ts"
 import { IngestApi } from "./IngestApi.ts"
 import { Unavailable } from "./Refusals.ts"
 
@@ -15,5 +16,6 @@ const SystemApi = HttpApiGroup.make("system").add(
 export const PlatformApi = HttpApi.make("governance-platform")
   .add(SystemApi)
   .add(IngestApi)
+  .add(GateApi)
   .middleware(WellFormed)
   .annotateMerge(OpenApi.annotations({ title: "effect-governance platform", version: "1" }))
