@@ -6,8 +6,12 @@ import { platformMigrationFiles } from "../layers/postgres/platformMigrations.ge
 import * as RateLimitStore from "../layers/postgres/RateLimitStore.ts"
 import * as SignInStore from "../layers/postgres/SignInStore.ts"
 import * as WorkspaceStore from "../layers/postgres/WorkspaceStore.ts"
+import * as Mailer from "../platform/Mailer.ts"
+import { PlatformSettings } from "../platform/PlatformSettings.ts"
+import * as SignIn from "../platform/SignIn.ts"
 import * as Workflows from "../platform/Workflows.ts"
 import * as Place from "./Place.ts"
+import { platformConfig } from "./PlatformSurroundings.ts"
 import { governance, type SharedFlags } from "./Root.ts"
 
 /** Where the platform's tables are: never among those of the library, whose schema is `public` unless somebody says otherwise. */
@@ -47,7 +51,13 @@ export const stores = (flags: SharedFlags) =>
     WorkspaceStore.layer
   ).pipe(Layer.provide(database), Layer.provide(place(flags)))
 
-const acts = (flags: SharedFlags) => Workflows.layer.pipe(Layer.provideMerge(stores(flags)))
+/** A command sends no mail: it prints the link that it is asked for. */
+const acts = (flags: SharedFlags) =>
+  Layer.mergeAll(Workflows.layer, SignIn.layer).pipe(
+    Layer.provideMerge(stores(flags)),
+    Layer.provide(Mailer.layerPrinted),
+    Layer.provide(Layer.effect(PlatformSettings, platformConfig(undefined)))
+  )
 
 /** Runs the handler of a command over the platform that the flags name. */
 export const withPlatform = <A, E, R>(self: Effect.Effect<A, E, R>) =>

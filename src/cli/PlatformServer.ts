@@ -2,8 +2,10 @@
 import { createServer } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Layer } from "effect"
+import * as Mailer from "../platform/Mailer.ts"
 import { type PlatformConfig, PlatformSettings } from "../platform/PlatformSettings.ts"
 import * as Server from "../platform/Server.ts"
+import * as SmtpMailer from "../platform/SmtpMailer.ts"
 import { UsageError } from "./CliFailure.ts"
 import { stores } from "./PlatformPlace.ts"
 import type { SharedFlags } from "./Root.ts"
@@ -14,10 +16,16 @@ export interface Address {
 }
 
 /** The platform at an address, until its scope closes; requests that run are answered first. */
-export const layer = (flags: SharedFlags, address: Address, config: PlatformConfig) =>
-  Server.serve.pipe(
+export const layer = (
+  flags: SharedFlags,
+  address: Address,
+  config: PlatformConfig,
+  mail: SmtpMailer.SmtpOptions | null
+) =>
+  Server.serveWith().pipe(
     Layer.provide(stores(flags)),
     Layer.provide(Layer.succeed(PlatformSettings, config)),
+    Layer.provide(mail === null ? Mailer.layerPrinted : SmtpMailer.layer(mail)),
     Layer.provide(NodeHttpServer.layer(createServer, address)),
     Layer.catchTag("ServeError", () =>
       Layer.effectDiscard(

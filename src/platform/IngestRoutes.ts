@@ -4,6 +4,7 @@ import { CurrentWorkflow } from "../schema/api/Access.ts"
 import { PlatformApi } from "../schema/api/PlatformApi.ts"
 import { type IngestEvent, instanceHeader } from "../schema/BridgeWire.ts"
 import { Ingest } from "./Ingest.ts"
+import { RateLimits } from "./RateLimits.ts"
 import { logged } from "./Unavailable.ts"
 
 /** The routes that bridges send events to. */
@@ -12,9 +13,12 @@ export const layer = HttpApiBuilder.group(
   "ingest",
   Effect.fnUntraced(function* (handlers) {
     const ingest = yield* Ingest
+    const limits = yield* RateLimits
 
     const take = Effect.fnUntraced(function* (instance: string | undefined, events: ReadonlyArray<IngestEvent>) {
-      const answer = yield* logged(ingest.take(yield* CurrentWorkflow, instance, events))
+      const place = yield* CurrentWorkflow
+      yield* limits.count("events", place.workflow, events.length)
+      const answer = yield* logged(ingest.take(place, instance, events))
       switch (answer._tag) {
         case "Taken":
           return { accepted: answer.stored, duplicates: answer.duplicates, expected_seq: answer.expected }

@@ -8,11 +8,18 @@ import { WorkspaceId } from "../schema/Workspace.ts"
 import { WorkspaceStore } from "../services/WorkspaceStore.ts"
 import * as BodyLimits from "../web/BodyLimits.ts"
 import * as SecurityHeaders from "../web/SecurityHeaders.ts"
+import * as DashboardRoutes from "./DashboardRoutes.ts"
 import * as GateRoutes from "./GateRoutes.ts"
 import * as Ingest from "./Ingest.ts"
 import * as IngestRoutes from "./IngestRoutes.ts"
+import * as RateLimits from "./RateLimits.ts"
+import * as SessionAccess from "./SessionAccess.ts"
+import * as SignIn from "./SignIn.ts"
+import * as SignInRoutes from "./SignInRoutes.ts"
 import * as TokenAccess from "./TokenAccess.ts"
 import { logged } from "./Unavailable.ts"
+import * as Workflows from "./Workflows.ts"
+import * as WorkspaceRoutes from "./WorkspaceRoutes.ts"
 
 /** What does not decode is answered with a word: never with what was sent, nor with what would have been right. */
 const wellFormed = HttpApiMiddleware.layerSchemaErrorTransform(WellFormed, (error) =>
@@ -32,9 +39,16 @@ const system = HttpApiBuilder.group(
   })
 )
 
-const groups = Layer.mergeAll(system, IngestRoutes.layer, GateRoutes.layer).pipe(
-  Layer.provide(Ingest.layer),
-  Layer.provide(Layer.mergeAll(TokenAccess.layer, wellFormed))
+const groups = Layer.mergeAll(
+  system,
+  IngestRoutes.layer,
+  GateRoutes.layer,
+  SignInRoutes.layer,
+  WorkspaceRoutes.layer,
+  DashboardRoutes.layer
+).pipe(
+  Layer.provide(Layer.mergeAll(TokenAccess.layer, SessionAccess.layer, wellFormed)),
+  Layer.provide(Layer.mergeAll(Ingest.layer, Workflows.layer, SignIn.layer))
 )
 
 /** Canonical JSON may be written six times as long; everything else that we are sent is small. */
@@ -45,12 +59,15 @@ const bodyBytes = (path: string): number =>
       ? 6 * maxMetadataBytes
       : 65_536
 
-/** All routes of the platform, over its stores and `PlatformSettings`. Serve it with `HttpRouter.serve`. */
-export const layer = HttpApiBuilder.layer(PlatformApi, { openapiPath: "/openapi.json" }).pipe(
+const routes = HttpApiBuilder.layer(PlatformApi, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide(groups),
   Layer.provide(BodyLimits.layer({ bytes: bodyBytes, depth: 80 })),
   Layer.provide(SecurityHeaders.layer)
 )
 
-/** The routes on the `HttpServer` that is provided. */
-export const serve = HttpRouter.serve(layer, { disableLogger: true, disableListenLog: true })
+/** All routes of the platform, over its stores, `PlatformSettings` and `Mailer`, on the `HttpServer` that is provided. */
+export const serveWith = (limits: RateLimits.PlatformLimits = RateLimits.platformLimits) =>
+  HttpRouter.serve(routes.pipe(Layer.provide(RateLimits.layerWith(limits))), {
+    disableLogger: true,
+    disableListenLog: true
+  })

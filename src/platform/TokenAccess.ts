@@ -3,6 +3,7 @@ import { CurrentWorkflow, RouteFeature, TokenAccess } from "../schema/api/Access
 import { isEntitled } from "../schema/Workspace.ts"
 import { WorkspaceStore } from "../services/WorkspaceStore.ts"
 import { PlatformSettings } from "./PlatformSettings.ts"
+import { clientAddress, RateLimits } from "./RateLimits.ts"
 import { logged } from "./Unavailable.ts"
 import { digestOf, isWorkflowToken } from "./WorkflowToken.ts"
 
@@ -11,18 +12,25 @@ export const layer = Layer.effect(
   TokenAccess,
   Effect.gen(function* () {
     const store = yield* WorkspaceStore
-    const { upgradeUrl } = yield* PlatformSettings
-    const unauthorized = { error: "unauthorized" } as const
+    const limits = yield* RateLimits
+    const settings = yield* PlatformSettings
+
+    const stranger = Effect.gen(function* () {
+      const address = yield* Effect.provideService(clientAddress, PlatformSettings, settings)
+      yield* limits.count("strangers", address)
+      return yield* Effect.fail({ error: "unauthorized" } as const)
+    })
 
     return TokenAccess.of({
       workflowToken: Effect.fnUntraced(function* (handler, { credential, group }) {
-        if (!isWorkflowToken(Redacted.value(credential))) return yield* Effect.fail(unauthorized)
+        if (!isWorkflowToken(Redacted.value(credential))) return yield* stranger
         const owner = yield* logged(store.owner(digestOf(credential)))
-        if (owner === null) return yield* Effect.fail(unauthorized)
+        if (owner === null) return yield* stranger
         const feature = Context.get(group.annotations, RouteFeature)
         if (feature !== null && !isEntitled(owner.tier, feature)) {
-          return yield* Effect.fail({ error: "tier_not_entitled" as const, upgrade_url: upgradeUrl })
+          return yield* Effect.fail({ error: "tier_not_entitled" as const, upgrade_url: settings.upgradeUrl })
         }
+        if (feature !== "ingest") yield* limits.count("gates", owner.token)
         return yield* Effect.provideService(handler, CurrentWorkflow, owner)
       })
     })

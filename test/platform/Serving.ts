@@ -1,11 +1,12 @@
 import { createServer } from "node:http"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest, type HttpClientResponse, HttpServer } from "effect/http"
+import { type Mail, Mailer } from "../../src/platform/Mailer.ts"
 import { PlatformSettings, platformDefaults } from "../../src/platform/PlatformSettings.ts"
 import * as Server from "../../src/platform/Server.ts"
 import { newToken } from "../../src/platform/WorkflowToken.ts"
-import { type Tier, WorkflowId, WorkspaceId } from "../../src/schema/Workspace.ts"
+import { Email, type MemberRole, type Tier, WorkflowId, WorkspaceId } from "../../src/schema/Workspace.ts"
 import { WorkspaceStore } from "../../src/services/WorkspaceStore.ts"
 import { postgresStores } from "./Stores.ts"
 
@@ -14,13 +15,20 @@ export const upgradeUrl = "https://platform.example/upgrade"
 export const settings = Layer.succeed(PlatformSettings, { ...platformDefaults, upgradeUrl })
 
 /** A platform on Postgres, on a port of its own on loopback, with an `HttpClient` that points at it. */
+/** What was mailed, to be looked at. */
+export class Mails extends Context.Service<Mails, Array<Mail>>()("test/Mails") {}
+const mailer = Layer.effect(
+  Mailer,
+  Effect.map(Mails, (mails) => Mailer.of({ send: (mail) => Effect.sync(() => void mails.push(mail)) }))
+).pipe(Layer.provideMerge(Layer.sync(Mails, () => [])))
+
 const loopback = HttpServer.layerTestClient.pipe(
   Layer.provide(FetchHttpClient.layer),
   Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
 )
 
-export const platform = Server.serve.pipe(
-  Layer.provideMerge(Layer.merge(postgresStores, settings)),
+export const platform = Server.serveWith().pipe(
+  Layer.provideMerge(Layer.mergeAll(postgresStores, settings, mailer)),
   Layer.provideMerge(loopback)
 )
 
@@ -36,6 +44,29 @@ export const tenant = Effect.fnUntraced(function* (tier: Tier = "enterprise") {
   const { row, secret } = yield* newToken(0)
   yield* store.createWorkflow({ workspace, workflow, name: "production", createdMs: 0 }, row)
   return { workspace, workflow, token: Redacted.value(secret), tokenId: row.token }
+})
+
+/** Somebody of a workspace, signed in: the cookie of their session. */
+export const person = Effect.fnUntraced(function* (workspace: WorkspaceId, role: MemberRole) {
+  const email = Email.make(`person-${run}-${++made}@example.org`)
+  yield* (yield* WorkspaceStore).putMember({ workspace, email, role }, 0)
+  yield* send("POST", "/api/v1/sign-in/links", { body: { email } })
+  const cookie = yield* signIn(email)
+  return { email, cookie }
+})
+
+/** Follows the link in the last mail. */
+export const signIn = Effect.fnUntraced(function* (email: string) {
+  const answer = yield* send("POST", "/api/v1/sign-in/sessions", { body: { token: yield* mailedToken(email) } })
+  return String(answer.headers["set-cookie"]).split(";")[0] ?? ""
+})
+
+export const mailedToken = Effect.fnUntraced(function* (email: string) {
+  const mails = yield* Mails
+  yield* Effect.sleep("20 millis").pipe(
+    Effect.repeat({ until: () => mails.some(({ to }) => to === email), times: 100 })
+  )
+  return /#(ml_\S+)/.exec(mails.findLast(({ to }) => to === email)?.text ?? "")?.[1] ?? ""
 })
 
 export interface Answer {

@@ -2,10 +2,10 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { apiPath, IngestAccepted, IngestBatch, IngestEvent, Instance, instanceHeader } from "../BridgeWire.ts"
 import { RouteFeature, TokenAccess } from "./Access.ts"
-import { EventConflict, Invalid, NotFound, SeqOutOfOrder, TooLarge, Unavailable } from "./Refusals.ts"
+import { EventConflict, Invalid, NotFound, RateLimited, SeqOutOfOrder, TooLarge, Unavailable } from "./Refusals.ts"
 
 const headers = Schema.Struct({ [instanceHeader]: Schema.optionalKey(Instance) })
-const error = [SeqOutOfOrder, EventConflict, NotFound, Unavailable, Invalid, TooLarge] as const
+const error = [SeqOutOfOrder, EventConflict, NotFound, RateLimited, Unavailable, Invalid, TooLarge] as const
 
 /** Where bridges send copies of events (PLT-03). An answer of 2xx is given after the commit (P-07). */
 export const IngestApi = HttpApiGroup.make("ingest")

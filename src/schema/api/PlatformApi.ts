@@ -1,9 +1,12 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { WellFormed } from "./Access.ts"
+import { DashboardApi } from "./DashboardApi.ts"
 import { GateApi } from "./GateApi.ts"
 import { IngestApi } from "./IngestApi.ts"
 import { Unavailable } from "./Refusals.ts"
+import { SignInApi } from "./SignInApi.ts"
+import { WorkspaceApi } from "./WorkspaceApi.ts"
 
 const SystemApi = HttpApiGroup.make("system").add(
   HttpApiEndpoint.get("health", "/health", {
@@ -17,5 +20,8 @@ export const PlatformApi = HttpApi.make("governance-platform")
   .add(SystemApi)
   .add(IngestApi)
   .add(GateApi)
+  .add(SignInApi)
+  .add(WorkspaceApi)
+  .add(DashboardApi)
   .middleware(WellFormed)
   .annotateMerge(OpenApi.annotations({ title: "effect-governance platform", version: "1" }))

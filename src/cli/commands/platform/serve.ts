@@ -1,7 +1,7 @@
 import { Config, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { type PlatformConfig, platformDefaults } from "../../../platform/PlatformSettings.ts"
 import { notice } from "../../Output.ts"
+import { mailServer, platformConfig } from "../../PlatformSurroundings.ts"
 import { governance } from "../../Root.ts"
 
 /** Serves the platform until it is interrupted. */
@@ -31,35 +31,17 @@ export const serve = Command.make("serve", {
     Effect.fnUntraced(function* ({ host, port, publicUrl }) {
       const flags = yield* governance
       const local = `http://${host.includes(":") ? `[${host}]` : host}:${port}`
-      const url = Option.getOrElse(publicUrl, () => local).replace(/\/+$/, "")
-      const config: PlatformConfig = { ...platformDefaults, ...(yield* surroundings), publicUrl: url }
+      const config = yield* platformConfig(Option.getOrElse(publicUrl, () => local))
+      const mail = yield* mailServer
       const server = yield* Effect.promise(() => import("../../PlatformServer.ts"))
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* Layer.build(server.layer(flags, { host, port }, config))
-          yield* notice(`The platform serves at ${local}; bridges send to ${url}/api/v1/ingest/events.`)
+          yield* Layer.build(server.layer(flags, { host, port }, config, mail))
+          yield* notice(`The platform serves at ${local}; bridges send to ${config.publicUrl}/api/v1/ingest/events.`)
+          if (mail === null) yield* notice("No mail server is named: sign-in links are printed here.")
           return yield* Effect.never
         })
       )
     })
   )
 )
-
-const text = (name: string) =>
-  Config.option(Config.String(name)).pipe(
-    Config.map(Option.filter((value) => value.trim() !== "")),
-    Config.map(Option.getOrUndefined)
-  )
-
-const surroundings = Effect.gen(function* () {
-  const upgradeUrl = yield* text("GOVERNANCE_PLATFORM_UPGRADE_URL")
-  const region = yield* text("GOVERNANCE_PLATFORM_REGION")
-  const contact = yield* text("GOVERNANCE_PLATFORM_CONTACT")
-  const trustProxy = yield* Config.withDefault(Config.Boolean("GOVERNANCE_PLATFORM_TRUST_PROXY"), false)
-  return {
-    trustProxy,
-    upgradeUrl: upgradeUrl ?? null,
-    contact: contact ?? null,
-    region: region ?? platformDefaults.region
-  }
-})
