@@ -102,7 +102,7 @@ export const make = Effect.gen(function* () {
             kind: "scope.violation",
             agentId,
             sessionId: asked.sessionId,
-            metadata: { target: { kind: refusal.kind, name: refusal.name }, policyOf: refusal.policyOf }
+            metadata: { target: { kind: refusal.kind, name: refusal.target }, policyOf: refusal.policyOf }
           })
         )
       }

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import type { ScopePolicyInput } from "../../src/schema/AgentScope.ts"
+import { SessionId } from "../../src/schema/Ids.ts"
 import { AgentScope } from "../../src/services/AgentScope.ts"
+import { Audit } from "../../src/services/Audit.ts"
 import { governed } from "../../src/services/Governor.ts"
 import { Presence } from "../../src/services/Presence.ts"
 import { agentKinds, doneWithin, kinds, lined, memory, newLine } from "./World.ts"
@@ -54,6 +56,8 @@ describe("AgentScope", () => {
       yield* Effect.ignore(check({ tool: "write", sessionId: "s1" }))
       yield* Effect.ignore(check({ tool: "write" }))
       assert.deepStrictEqual(yield* kinds("s1"), ["scope.violation"])
+      const [row] = yield* (yield* Audit).getEvents({ sessionId: SessionId.make("s1") })
+      assert.deepInclude(Object(row?.metadata), { target: { kind: "tool", name: "write" }, policyOf: agentId })
       assert.deepStrictEqual(yield* agentKinds(agentId), ["scope.violation", "scope.violation"])
     }).pipe(Effect.provide(memory()))
   )

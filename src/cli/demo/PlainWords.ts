@@ -7,8 +7,8 @@ export const inPlainWords = (refusal: Refusal): string => {
   switch (refusal._tag) {
     case "ScopeViolation":
       return refusal.policyOf === refusal.agentId
-        ? `${refusal.name} is not on the list of what ${refusal.agentId} may use.`
-        : `${refusal.policyOf} may not use ${refusal.name}, so nobody who works for it may.`
+        ? `${refusal.target} is not on the list of what ${refusal.agentId} may use.`
+        : `${refusal.policyOf} may not use ${refusal.target}, so nobody who works for it may.`
     case "BudgetExceeded": {
       const whose = refusal.policyOf === refusal.agentId ? "this conversation" : `${refusal.policyOf}, who pays for it,`
       const [asked, left, limit] = [refusal.requested, remainingOf(refusal), refusal.limit].map((amount) =>
