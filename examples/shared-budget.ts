@@ -16,4 +16,4 @@ const program = Effect.gen(function* () {
 })
 
 const dataDir = process.argv[2] ?? ".governance"
-Effect.runPromise(program.pipe(Effect.provide(Postgres.layerEmbedded({ dataDir }))))
+Effect.runPromise(program.pipe(Effect.provide(Postgres.layerEmbedded({ dataDir, enforcementDeadline: "5 seconds" }))))

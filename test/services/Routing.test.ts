@@ -202,7 +202,7 @@ describe("Routing", () => {
         ]
         assert.isTrue(after.usd <= before.usd, `${routed} for ${asked}`)
       }).pipe(Effect.provide(memory(on), { local: true })),
-    { arbitrary: { runs: 300 } }
+    { arbitrary: { runs: 100 } }
   )
 
   it("the property above was about substitutions", () => assert.isAbove(substituted, 10))
