@@ -5,6 +5,7 @@ import { migrate } from "../layers/postgres/Migrations.ts"
 import { platformMigrationFiles } from "../layers/postgres/platformMigrations.generated.ts"
 import * as RateLimitStore from "../layers/postgres/RateLimitStore.ts"
 import * as SignInStore from "../layers/postgres/SignInStore.ts"
+import * as WitnessStore from "../layers/postgres/WitnessStore.ts"
 import * as WorkspaceStore from "../layers/postgres/WorkspaceStore.ts"
 import * as Mailer from "../platform/Mailer.ts"
 import { PlatformSettings } from "../platform/PlatformSettings.ts"
@@ -48,6 +49,7 @@ export const stores = (flags: SharedFlags) =>
     IngestStore.layer,
     RateLimitStore.layer,
     SignInStore.layer,
+    WitnessStore.layer,
     WorkspaceStore.layer
   ).pipe(Layer.provide(database), Layer.provide(place(flags)))
 

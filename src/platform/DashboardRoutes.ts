@@ -14,13 +14,13 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const events = yield* IngestStore
     const inbox = yield* InboxStore
-    const { entitled } = yield* makeDoor
+    const { entitled, inWorkflow } = yield* makeDoor
 
     return handlers
       .handle(
         "timeline",
         Effect.fnUntraced(function* ({ params, query }) {
-          yield* entitled(params.workspace, "viewer", "timeline")
+          yield* inWorkflow(params, "viewer", "timeline")
           const found = yield* logged(
             events.timeline(params, {
               before: query.before ?? null,
@@ -49,7 +49,7 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "conflicts",
         Effect.fnUntraced(function* ({ params }) {
-          yield* entitled(params.workspace, "viewer", "timeline")
+          yield* inWorkflow(params, "viewer", "timeline")
           return (yield* logged(events.conflicts(params, 100))).map(({ event, keptDigest, otherDigest, seenMs }) => ({
             event_id: event,
             kept_digest: keptDigest,
@@ -71,7 +71,7 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "decide",
         Effect.fnUntraced(function* ({ params: { request, ...place }, payload }) {
-          const { email } = yield* entitled(place.workspace, "approver", "approvals")
+          const { email } = yield* inWorkflow(place, "approver", "approvals")
           const nowMs = yield* Clock.currentTimeMillis
           const shown = { decision: payload.decision, by: email, atMs: nowMs, actionHash: payload.action_hash }
           const decided = yield* logged(inbox.decide(place, request, shown))

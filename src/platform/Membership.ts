@@ -1,6 +1,13 @@
 import { Effect } from "effect"
 import { CurrentPerson } from "../schema/api/SessionAccess.ts"
-import { type Feature, isEntitled, type MemberRole, mayAct, type WorkspaceId } from "../schema/Workspace.ts"
+import {
+  type Feature,
+  isEntitled,
+  type MemberRole,
+  mayAct,
+  type WorkflowPlace,
+  type WorkspaceId
+} from "../schema/Workspace.ts"
 import { WorkspaceStore } from "../services/WorkspaceStore.ts"
 import { PlatformSettings } from "./PlatformSettings.ts"
 import { logged } from "./Unavailable.ts"
@@ -29,5 +36,11 @@ export const makeDoor = Effect.gen(function* () {
     return { email }
   })
 
-  return { member, entitled }
+  const inWorkflow = Effect.fnUntraced(function* (place: WorkflowPlace, needed: MemberRole, feature: Feature) {
+    const found = yield* entitled(place.workspace, needed, feature)
+    const workflow = yield* logged(store.workflow(place))
+    return workflow === null ? yield* Effect.fail({ error: "not_found" } as const) : found
+  })
+
+  return { member, entitled, inWorkflow }
 })

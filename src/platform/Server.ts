@@ -18,6 +18,8 @@ import * as SignIn from "./SignIn.ts"
 import * as SignInRoutes from "./SignInRoutes.ts"
 import * as TokenAccess from "./TokenAccess.ts"
 import { logged } from "./Unavailable.ts"
+import * as Witness from "./Witness.ts"
+import * as WitnessRoutes from "./WitnessRoutes.ts"
 import * as Workflows from "./Workflows.ts"
 import * as WorkspaceRoutes from "./WorkspaceRoutes.ts"
 
@@ -45,10 +47,11 @@ const groups = Layer.mergeAll(
   GateRoutes.layer,
   SignInRoutes.layer,
   WorkspaceRoutes.layer,
-  DashboardRoutes.layer
+  DashboardRoutes.layer,
+  WitnessRoutes.layer
 ).pipe(
   Layer.provide(Layer.mergeAll(TokenAccess.layer, SessionAccess.layer, wellFormed)),
-  Layer.provide(Layer.mergeAll(Ingest.layer, Workflows.layer, SignIn.layer))
+  Layer.provide(Layer.mergeAll(Ingest.layer, Workflows.layer, SignIn.layer, Witness.layer))
 )
 
 /** Canonical JSON may be written six times as long; everything else that we are sent is small. */
@@ -57,7 +60,9 @@ const bodyBytes = (path: string): number =>
     ? maxBatch * (maxMetadataBytes + 8_192)
     : path === `${apiPath}/ingest/events`
       ? 6 * maxMetadataBytes
-      : 65_536
+      : path === `${apiPath}/witness/checkpoints`
+        ? 1_048_576
+        : 65_536
 
 const routes = HttpApiBuilder.layer(PlatformApi, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide(groups),

@@ -3,6 +3,7 @@ import * as MemoryInboxStore from "../../src/layers/memory/InboxStore.ts"
 import * as MemoryIngestStore from "../../src/layers/memory/IngestStore.ts"
 import * as MemoryRateLimitStore from "../../src/layers/memory/RateLimitStore.ts"
 import * as MemorySignInStore from "../../src/layers/memory/SignInStore.ts"
+import * as MemoryWitnessStore from "../../src/layers/memory/WitnessStore.ts"
 import * as MemoryWorkspaceStore from "../../src/layers/memory/WorkspaceStore.ts"
 import * as Database from "../../src/layers/postgres/Database.ts"
 import * as InboxStore from "../../src/layers/postgres/InboxStore.ts"
@@ -12,6 +13,7 @@ import { platformMigrationFiles } from "../../src/layers/postgres/platformMigrat
 import * as RateLimitStore from "../../src/layers/postgres/RateLimitStore.ts"
 import { SchemaName } from "../../src/layers/postgres/SchemaName.ts"
 import * as SignInStore from "../../src/layers/postgres/SignInStore.ts"
+import * as WitnessStore from "../../src/layers/postgres/WitnessStore.ts"
 import * as WorkspaceStore from "../../src/layers/postgres/WorkspaceStore.ts"
 import { migratedDatabase, TestDatabase } from "../support/database.ts"
 
@@ -32,7 +34,8 @@ export const memoryStores = Layer.mergeAll(
   MemoryInboxStore.layer,
   MemoryIngestStore.layer,
   MemoryRateLimitStore.layer,
-  MemorySignInStore.layer
+  MemorySignInStore.layer,
+  MemoryWitnessStore.layer
 ).pipe(Layer.provideMerge(MemoryWorkspaceStore.layer))
 
 const stores = Layer.mergeAll(
@@ -40,6 +43,7 @@ const stores = Layer.mergeAll(
   IngestStore.layer,
   RateLimitStore.layer,
   SignInStore.layer,
+  WitnessStore.layer,
   WorkspaceStore.layer
 )
 

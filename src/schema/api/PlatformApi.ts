@@ -6,6 +6,7 @@ import { GateApi } from "./GateApi.ts"
 import { IngestApi } from "./IngestApi.ts"
 import { Unavailable } from "./Refusals.ts"
 import { SignInApi } from "./SignInApi.ts"
+import { WitnessApi, WitnessViewApi } from "./WitnessApi.ts"
 import { WorkspaceApi } from "./WorkspaceApi.ts"
 
 const SystemApi = HttpApiGroup.make("system").add(
@@ -23,5 +24,7 @@ export const PlatformApi = HttpApi.make("governance-platform")
   .add(SignInApi)
   .add(WorkspaceApi)
   .add(DashboardApi)
+  .add(WitnessApi)
+  .add(WitnessViewApi)
   .middleware(WellFormed)
   .annotateMerge(OpenApi.annotations({ title: "effect-governance platform", version: "1" }))
