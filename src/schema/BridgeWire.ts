@@ -3,8 +3,8 @@ import { canonicalize } from "./CanonicalJson.ts"
 import { ActionHash, GateRequestId } from "./GateRequest.ts"
 import { AgentId, EventId, OperatorId, SessionId } from "./Ids.ts"
 
-const Moment = Schema.String.check(Schema.isPattern(/^[+-]?\d{4,6}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$/))
-const Version = Schema.String.check(Schema.isPattern(/^[\w.+-]{1,64}$/))
+const Moment = Schema.String.check(Schema.isPattern(/^[+-]?\d{4,6}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$/u))
+const Version = Schema.String.check(Schema.isPattern(/^[\w.+-]{1,64}$/u))
 const Seq = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 /** One audit event as it leaves a deployment: a copy, redacted before it was queued (BRG-11, OQ-16). */
@@ -51,7 +51,7 @@ export const NotEntitled = Schema.Struct({
   upgrade_url: Schema.NullOr(Schema.String.check(Schema.isMaxLength(2048)))
 })
 /** Every other 4xx and 5xx. `error` is a word such as `unauthorized`, `rate_limited`, `invalid`, `not_found`. */
-export const Refused = Schema.Struct({ error: Schema.String.check(Schema.isPattern(/^[a-z_]{1,64}$/)) })
+export const Refused = Schema.Struct({ error: Schema.String.check(Schema.isPattern(/^[a-z_]{1,64}$/u)) })
 
 /** A request for approval as it is forwarded: exactly these six fields, never a payload, a token or a reason (FWD-02, FWD-03). */
 export const GateForward = Schema.Struct({
@@ -89,7 +89,7 @@ export type LocalResolution = typeof LocalResolution.Type
 
 /** Names whoever counts `seq`, so that several processes of one workflow do not get in each other's way (PLT-11). */
 export const instanceHeader = "governance-instance"
-export const Instance = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/))
+export const Instance = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/u))
 /** Where a bridge sends: `events` is the URL as configured, the others hang below its origin (C-01, OQ-17). */
 export interface Routes {
   readonly events: string

@@ -3,12 +3,12 @@ import { AgentId, EventId, KeyId, OperatorId, SessionId, TicketId } from "./Ids.
 
 /** The UUID of one request for approval, in lower case. */
 export const GateRequestId = Schema.String.check(
-  Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)
+  Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/u)
 ).pipe(Schema.brand("GateRequestId"))
 export type GateRequestId = typeof GateRequestId.Type
 
 /** SHA-256 of an action, in hex. */
-export const ActionHash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/)).pipe(Schema.brand("ActionHash"))
+export const ActionHash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u)).pipe(Schema.brand("ActionHash"))
 export type ActionHash = typeof ActionHash.Type
 
 /** `consumed`: one admission has used the grant. `expired`: by time, or withdrawn because the policy asks for more now. */

@@ -13,7 +13,7 @@ export type SessionId = typeof SessionId.Type
 export const OperatorId = Identifier(256).pipe(Schema.brand("OperatorId"))
 export type OperatorId = typeof OperatorId.Type
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/u
 
 /** A UUID in lower case: the idempotency key of an audit event. */
 export const EventId = Schema.String.check(Schema.isPattern(uuid)).pipe(Schema.brand("EventId"))
