@@ -2,19 +2,19 @@ import { Schema } from "effect"
 import { Identifier } from "./Identifier.ts"
 
 /** A tenant of a platform, by the short name its operator chose: lower-case letters, digits and dashes. */
-export const WorkspaceId = Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9-]{0,62}$/)).pipe(
+export const WorkspaceId = Schema.String.check(Schema.isPattern(/^[a-z0-9][a-z0-9-]{0,62}$/u)).pipe(
   Schema.brand("WorkspaceId")
 )
 export type WorkspaceId = typeof WorkspaceId.Type
 
 /** A scoped target of ingest inside a workspace: one for each environment, or for each surface of an agent (PLT-02). */
-export const WorkflowId = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/)).pipe(
+export const WorkflowId = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/u)).pipe(
   Schema.brand("WorkflowId")
 )
 export type WorkflowId = typeof WorkflowId.Type
 
 /** The public name of a `wf_` token, good for revoking it and for nothing else. */
-export const TokenId = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/)).pipe(Schema.brand("TokenId"))
+export const TokenId = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/u)).pipe(Schema.brand("TokenId"))
 export type TokenId = typeof TokenId.Type
 
 /** What people call a workspace or a workflow. */
@@ -22,7 +22,7 @@ export const DisplayName = Identifier(128)
 
 /** An address in lower case: one person is one member. Not every address that a mail server would take is one. */
 export const Email = Schema.String.check(
-  Schema.isPattern(/^[a-z0-9][a-z0-9._%+'-]{0,63}@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9-]{1,63}){0,4}$/),
+  Schema.isPattern(/^[a-z0-9][a-z0-9._%+'-]{0,63}@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9-]{1,63}){0,4}$/u),
   Schema.isMaxLength(254)
 ).pipe(Schema.brand("Email"))
 export type Email = typeof Email.Type

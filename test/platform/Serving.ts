@@ -4,6 +4,7 @@ import { Context, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest, type HttpClientResponse, HttpServer } from "effect/http"
 import { type Mail, Mailer } from "../../src/platform/Mailer.ts"
 import { PlatformSettings, platformDefaults } from "../../src/platform/PlatformSettings.ts"
+import { type PlatformLimits, platformLimits } from "../../src/platform/RateLimits.ts"
 import * as Server from "../../src/platform/Server.ts"
 import { newToken } from "../../src/platform/WorkflowToken.ts"
 import { Email, type MemberRole, type Tier, WorkflowId, WorkspaceId } from "../../src/schema/Workspace.ts"
@@ -27,10 +28,33 @@ const loopback = HttpServer.layerTestClient.pipe(
   Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
 )
 
-export const platform = Server.serveWith().pipe(
-  Layer.provideMerge(Layer.mergeAll(postgresStores, settings, mailer)),
-  Layer.provideMerge(loopback)
-)
+const over = (limits?: PlatformLimits) =>
+  Server.serveWith(limits).pipe(
+    Layer.provideMerge(Layer.mergeAll(postgresStores, settings, mailer)),
+    Layer.provideMerge(loopback)
+  )
+
+export const platform = over()
+
+const endless = { limit: 1_000_000_000, windowMs: 60_000 }
+
+/** The same for tests that come more often than anybody should. */
+export const generousPlatform = over({
+  events: endless,
+  gates: endless,
+  strangers: endless,
+  linksByIp: endless,
+  linksByEmail: endless,
+  people: endless
+})
+
+/** The same with limits that are reached at once. */
+export const narrowPlatform = over({
+  ...platformLimits,
+  events: { limit: 3, windowMs: 60_000 },
+  gates: { limit: 2, windowMs: 60_000 },
+  strangers: { limit: 4, windowMs: 60_000 }
+})
 
 let made = 0
 const run = globalThis.crypto.randomUUID().slice(0, 8)

@@ -16,7 +16,7 @@ export const SignInApi = HttpApiGroup.make("signIn")
   )
   .add(
     HttpApiEndpoint.post("redeem", "/sign-in/sessions", {
-      payload: Schema.Struct({ token: Schema.String.check(Schema.isPattern(/^ml_[A-Za-z0-9_-]{43}$/)) }),
+      payload: Schema.Struct({ token: Schema.String.check(Schema.isPattern(/^ml_[A-Za-z0-9_-]{43}$/u)) }),
       success: Schema.Struct({ email: Email }),
       error: [Unauthorized, Forbidden, RateLimited, Unavailable]
     })

@@ -8,7 +8,7 @@ import { Forbidden, Invalid, NotEntitled, NotFound, Unavailable } from "./Refusa
 import { SessionAccess } from "./SessionAccess.ts"
 
 const Size = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-const Hash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/))
+const Hash = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))
 export const maxLeaves = 1_000
 
 /** A checkpoint with what proves it: the leaves since `old_size`, or a consistency proof from there (C2SP tlog-witness). */
