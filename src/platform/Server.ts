@@ -4,6 +4,7 @@ import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
 import { WellFormed } from "../schema/api/Access.ts"
 import { PlatformApi } from "../schema/api/PlatformApi.ts"
 import { apiPath, maxBatch, maxMetadataBytes } from "../schema/BridgeWire.ts"
+import { keptData, residencyNotes } from "../schema/DataResidency.ts"
 import { WorkspaceId } from "../schema/Workspace.ts"
 import { WorkspaceStore } from "../services/WorkspaceStore.ts"
 import * as BodyLimits from "../web/BodyLimits.ts"
@@ -12,7 +13,9 @@ import * as DashboardRoutes from "./DashboardRoutes.ts"
 import * as GateRoutes from "./GateRoutes.ts"
 import * as Ingest from "./Ingest.ts"
 import * as IngestRoutes from "./IngestRoutes.ts"
+import { PlatformSettings } from "./PlatformSettings.ts"
 import * as RateLimits from "./RateLimits.ts"
+import * as ResidencyPage from "./ResidencyPage.ts"
 import * as SessionAccess from "./SessionAccess.ts"
 import * as SignIn from "./SignIn.ts"
 import * as SignInRoutes from "./SignInRoutes.ts"
@@ -35,9 +38,11 @@ const system = HttpApiBuilder.group(
   "system",
   Effect.fnUntraced(function* (handlers) {
     const store = yield* WorkspaceStore
-    return handlers.handle("health", () =>
-      Effect.as(logged(store.find(WorkspaceId.make("health"))), { status: "ok" } as const)
-    )
+    const { contact, region } = yield* PlatformSettings
+    const kept = keptData.map(({ holds, kept, what }) => ({ what, holds, kept }))
+    return handlers
+      .handle("health", () => Effect.as(logged(store.find(WorkspaceId.make("health"))), { status: "ok" } as const))
+      .handle("residency", () => Effect.succeed({ region, contact, kept, notes: residencyNotes }))
   })
 )
 
@@ -64,7 +69,10 @@ const bodyBytes = (path: string): number =>
         ? 1_048_576
         : 65_536
 
-const routes = HttpApiBuilder.layer(PlatformApi, { openapiPath: "/openapi.json" }).pipe(
+const routes = Layer.merge(
+  HttpApiBuilder.layer(PlatformApi, { openapiPath: "/openapi.json" }),
+  ResidencyPage.layer
+).pipe(
   Layer.provide(groups),
   Layer.provide(BodyLimits.layer({ bytes: bodyBytes, depth: 80 })),
   Layer.provide(SecurityHeaders.layer)
