@@ -1,5 +1,5 @@
 import { Effect, Layer } from "effect"
-import { HttpRouter } from "effect/http"
+import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiMiddleware } from "effect/http-api"
 import { WellFormed } from "../schema/api/Access.ts"
 import { PlatformApi } from "../schema/api/PlatformApi.ts"
@@ -69,9 +69,17 @@ const bodyBytes = (path: string): number =>
         ? 1_048_576
         : 65_536
 
-const routes = Layer.merge(
+/** What is no route says so like everything else. */
+const elsewhere = HttpRouter.add(
+  "*",
+  "/*",
+  Effect.succeed(HttpServerResponse.jsonUnsafe({ error: "not_found" }, { status: 404 }))
+)
+
+const routes = Layer.mergeAll(
   HttpApiBuilder.layer(PlatformApi, { openapiPath: "/openapi.json" }),
-  ResidencyPage.layer
+  ResidencyPage.layer,
+  elsewhere
 ).pipe(
   Layer.provide(groups),
   Layer.provide(BodyLimits.layer({ bytes: bodyBytes, depth: 80 })),
@@ -82,5 +90,7 @@ const routes = Layer.merge(
 export const serveWith = (limits: RateLimits.PlatformLimits = RateLimits.platformLimits) =>
   HttpRouter.serve(routes.pipe(Layer.provide(RateLimits.layerWith(limits))), {
     disableLogger: true,
-    disableListenLog: true
+    disableListenLog: true,
+    // Longer than any id or address that the contract allows.
+    routerConfig: { maxParamLength: 1_024 }
   })

@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import * as Embedded from "../../src/layers/Embedded.ts"
+import { root } from "../house/Tree.ts"
+
+class DataDir extends Context.Service<DataDir, { readonly path: string }>()("test/platform/DataDir") {}
+const dataDir = Layer.effect(
+  DataDir,
+  Effect.gen(function* () {
+    const home = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "governance-platform-test-"))),
+      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+    )
+    const path = join(home, "data")
+    yield* Layer.build(Embedded.layer({ dataDir: path, durable: false }))
+    return DataDir.of({ path })
+  })
+)
+
+const { GOVERNANCE_DATABASE_URL: _url, GOVERNANCE_AUDIT_SECRET: _secret, ...inherited } = process.env
+const start = (args: ReadonlyArray<string>): ChildProcess =>
+  spawn(process.execPath, [join(root, "src/cli/main.ts"), "platform", ...args], {
+    env: inherited,
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+
+/** Runs a command to its end. */
+const platform = (...args: ReadonlyArray<string>) =>
+  Effect.flatMap(DataDir, ({ path }) =>
+    Effect.callback<{ readonly code: number | null; readonly out: string; readonly err: string }>((resume) => {
+      const child = start([...args, "--data-dir", path])
+      let [out, err] = ["", ""]
+      child.stdout?.on("data", (part) => (out += part))
+      child.stderr?.on("data", (part) => (err += part))
+      child.on("close", (code) => resume(Effect.succeed({ code, out, err })))
+      return Effect.sync(() => child.kill("SIGKILL"))
+    })
+  )
+
+/** Serves until the scope closes; gives what it says when it is ready. */
+const served = (port: number) =>
+  Effect.flatMap(DataDir, ({ path }) =>
+    Effect.acquireRelease(
+      Effect.callback<ChildProcess>((resume) => {
+        const child = start(["serve", "--port", `${port}`, "--data-dir", path])
+        let err = ""
+        child.stderr?.on("data", (part) => {
+          err += part
+          if (err.includes("The platform serves at")) resume(Effect.succeed(child))
+        })
+        child.on("close", () => resume(Effect.die(new Error(err))))
+      }),
+      (child) => Effect.sync(() => child.kill("SIGINT"))
+    )
+  )
+
+const event = (seq: number) => ({
+  seq,
+  event_id: globalThis.crypto.randomUUID(),
+  event_type: "tool.call",
+  agent_id: "clerk",
+  session_id: null,
+  created_at: "2026-01-01T00:00:00.000Z",
+  metadata: {},
+  sdk_version: "0.1.0"
+})
+
+layer(dataDir, { excludeTestServices: true, timeout: "120 seconds" })("governance platform", (it) => {
+  it.effect(
+    "goes from nothing to a served timeline by the commands of the guide (DEC-13, PLT-02, PLT-05)",
+    () =>
+      Effect.gen(function* () {
+        const made = yield* platform("workflow", "create", "production", "--json")
+        assert.strictEqual(made.code, 0, made.err)
+        const { token, tokenId, workflow } = JSON.parse(made.out)
+        assert.match(token, /^wf_/)
+        const again = yield* platform("workflow", "create", "production")
+        assert.deepStrictEqual([again.code, again.out], [1, ""])
+
+        const port = 20_000 + (process.pid % 20_000)
+        yield* served(port)
+        const url = `http://127.0.0.1:${port}`
+        const post = (path: string, body: unknown, headers: Record<string, string>) =>
+          Effect.promise(() =>
+            fetch(`${url}${path}`, {
+              method: "POST",
+              headers: { "content-type": "application/json", ...headers },
+              body: JSON.stringify(body)
+            })
+          )
+        const bearer = { authorization: `Bearer ${token}` }
+        assert.strictEqual((yield* post("/api/v1/ingest/events", event(1), bearer)).status, 200)
+
+        const invited = yield* platform("user", "invite", "Ann@Example.com", "--role", "approver", "--json")
+        const { email, link } = JSON.parse(invited.out)
+        assert.strictEqual(email, "ann@example.com")
+        const signedIn = yield* post("/api/v1/sign-in/sessions", { token: link.split("#")[1] }, {})
+        const cookie = String(signedIn.headers.get("set-cookie")).split(";")[0] ?? ""
+        const timeline = yield* Effect.promise(() =>
+          fetch(`${url}/api/v1/workspaces/default/workflows/${workflow}/timeline`, { headers: { cookie } })
+        )
+        assert.lengthOf((yield* Effect.promise(() => timeline.json())) as ReadonlyArray<unknown>, 1)
+
+        const revoked = yield* platform("token", "revoke", tokenId)
+        assert.strictEqual(revoked.code, 0, revoked.err)
+        assert.strictEqual((yield* post("/api/v1/ingest/events", event(2), bearer)).status, 401)
+        assert.strictEqual((yield* platform("token", "revoke", tokenId)).code, 1)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.effect(
+    "refuses what it cannot use, with one line and exit code 2, and brings its tables alone (L-06, DEC-16)",
+    () =>
+      Effect.gen(function* () {
+        for (const args of [
+          ["workflow", "create", "x", "--workspace", "Not An Id"],
+          ["user", "invite", "nobody"],
+          ["serve", "--public-url", "https://a.example/path"]
+        ]) {
+          const ran = yield* platform(...args)
+          assert.strictEqual(ran.code, 2, `${args.join(" ")}: ${ran.err}`)
+          assert.strictEqual(ran.out, "")
+        }
+        const migrated = yield* platform("migrate", "--json")
+        assert.deepStrictEqual(JSON.parse(migrated.out), { schema: "governance_platform", applied: [] })
+      })
+  )
+})
