@@ -88,6 +88,7 @@ const codes: Readonly<Record<string, ExitCode>> = {
   "EmbeddedPostgresError.foreign": usage,
   "EmbeddedPostgresError.version": usage,
   HaltPersistenceError: unreachable,
+  MailFailed: unreachable,
   MigrationError: negative,
   "MigrationError.busy": unreachable,
   "MigrationError.changed-file": usage,

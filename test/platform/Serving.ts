@@ -2,6 +2,7 @@ import { createServer } from "node:http"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest, type HttpClientResponse, HttpServer } from "effect/http"
+import type { Database } from "../../src/layers/postgres/Database.ts"
 import { type Mail, Mailer } from "../../src/platform/Mailer.ts"
 import { PlatformSettings, platformDefaults } from "../../src/platform/PlatformSettings.ts"
 import { type PlatformLimits, platformLimits } from "../../src/platform/RateLimits.ts"
@@ -9,7 +10,7 @@ import * as Server from "../../src/platform/Server.ts"
 import { newToken } from "../../src/platform/WorkflowToken.ts"
 import { Email, type MemberRole, type Tier, WorkflowId, WorkspaceId } from "../../src/schema/Workspace.ts"
 import { WorkspaceStore } from "../../src/services/WorkspaceStore.ts"
-import { postgresStores } from "./Stores.ts"
+import { postgresStores, stores } from "./Stores.ts"
 
 export const upgradeUrl = "https://platform.example/upgrade"
 
@@ -55,6 +56,14 @@ export const narrowPlatform = over({
   gates: { limit: 2, windowMs: 60_000 },
   strangers: { limit: 4, windowMs: 60_000 }
 })
+
+/** The same on a database that may not be there. */
+export const unreachablePlatform = (database: Layer.Layer<Database>) =>
+  Server.serveWith().pipe(
+    Layer.provideMerge(Layer.mergeAll(stores, settings, mailer)),
+    Layer.provideMerge(loopback),
+    Layer.provide(database)
+  )
 
 let made = 0
 const run = globalThis.crypto.randomUUID().slice(0, 8)

@@ -38,7 +38,8 @@ export const memoryStores = Layer.mergeAll(
   MemoryWitnessStore.layer
 ).pipe(Layer.provideMerge(MemoryWorkspaceStore.layer))
 
-const stores = Layer.mergeAll(
+/** The stores on whatever database is provided. */
+export const stores = Layer.mergeAll(
   InboxStore.layer,
   IngestStore.layer,
   RateLimitStore.layer,
