@@ -10,6 +10,7 @@ import * as P5 from "./P5.ts"
 import * as P6 from "./P6.ts"
 import * as P7 from "./P7.ts"
 import * as P8 from "./P8.ts"
+import * as P9 from "./P9.ts"
 import * as Report from "./Report.ts"
 import type { Row, Size } from "./Row.ts"
 
@@ -19,7 +20,7 @@ const usage = `node bench/main.ts [--only P3[,P4]] [--rounds n] [--quick] [--ful
   --quick   shows that everything runs; docs/benchmarks.md is left as it is
   --full    P5 and P7 also with 10^6 rows: minutes, and a few gigabytes below the temporary directory`
 
-const benchmarks = { P1, P2, P3, P4, P5, P6, P7, P8 }
+const benchmarks = { P1, P2, P3, P4, P5, P6, P7, P8, P9 }
 type Id = keyof typeof benchmarks
 
 const program = Effect.fnUntraced(function* (size: Size, only: ReadonlyArray<Id>) {
