@@ -1,0 +1,158 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer } from "effect"
+import { HttpServer } from "effect/http"
+import * as Bridge from "../../src/bridge/Bridge.ts"
+import * as Memory from "../../src/layers/Memory.ts"
+import { Audit } from "../../src/services/Audit.ts"
+import { governed } from "../../src/services/Governor.ts"
+import type { GovernanceOptions } from "../../src/services/Settings.ts"
+import { clerk, grant, pay } from "../gates/Gates.ts"
+import { person, platform, send, tenant } from "../platform/Serving.ts"
+import { addsUp, stats } from "./World.ts"
+
+/** A customer's process: all of governance, and the bridge to the platform of this test. */
+const customer = (port: number, token: string, more: GovernanceOptions["platform"] = {}) =>
+  Bridge.layer.pipe(
+    Layer.provideMerge(
+      Memory.layer({
+        warnOnNoWrappers: false,
+        platform: {
+          bridgeEnabled: true,
+          ingestUrl: `http://127.0.0.1:${port}/api/v1/ingest/events`,
+          ingestToken: token,
+          trustedHosts: [`127.0.0.1:${port}`],
+          ...more
+        }
+      })
+    )
+  )
+
+const portOf = Effect.map(HttpServer.HttpServer, ({ address }) => ("port" in address ? address.port : 0))
+const until = <A, E, R>(what: string, is: Effect.Effect<A | null | false, E, R>) =>
+  Effect.gen(function* () {
+    for (let i = 0; i < 400; i++) {
+      const found = yield* is
+      if (found !== null && found !== false) return found
+      yield* Effect.sleep(50)
+    }
+    return yield* Effect.die(new Error(`never happened: ${what}`))
+  })
+
+layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the bridge and the real platform", (it) => {
+  it.effect(
+    "events arrive once, in order, and a second process of the workflow counts for itself (BRG-05, PLT-03, PLT-11)",
+    () =>
+      Effect.gen(function* () {
+        const port = yield* portOf
+        const { token, workflow, workspace } = yield* tenant()
+        const write = Effect.gen(function* () {
+          const audit = yield* Audit
+          for (let i = 0; i < 150; i++) yield* audit.log({ kind: "tool.call", agentId: "clerk", metadata: { i } })
+          yield* until(
+            "sent",
+            Effect.map(stats, ({ sent }) => sent === 150)
+          )
+          const counted = yield* stats
+          addsUp(counted)
+          assert.deepInclude(counted, { seqHealed: 0, nextSeq: 151, dropped4xx: 0, dropped5xx: 0 })
+        })
+        yield* Effect.all(
+          [1, 2].map(() => Effect.provide(write, Layer.fresh(customer(port, token)), { local: true })),
+          { concurrency: 2 }
+        )
+        const { cookie } = yield* person(workspace, "viewer")
+        const timeline = yield* send(
+          "GET",
+          `/api/v1/workspaces/${workspace}/workflows/${workflow}/timeline?limit=100`,
+          { cookie }
+        )
+        assert.strictEqual(timeline.status, 200)
+        assert.include(JSON.stringify(timeline.body), '"tool.call"')
+      })
+  )
+
+  it.effect("the outbox sends the log whole, without a 409 (BEY-16, V8-01)", () =>
+    Effect.gen(function* () {
+      const port = yield* portOf
+      const { token } = yield* tenant()
+      const process = customer(port, token, { outbox: true })
+      yield* Effect.gen(function* () {
+        const audit = yield* Audit
+        yield* Effect.sleep("1500 millis")
+        for (let i = 0; i < 200; i++) yield* audit.log({ kind: "tool.call", agentId: `a${i % 4}`, metadata: { i } })
+        yield* until(
+          "sent",
+          Effect.map(stats, ({ sent }) => sent === 200)
+        )
+        const counted = yield* stats
+        addsUp(counted)
+        assert.deepInclude(counted, { seqHealed: 0, nextSeq: 201, skipped: 0 })
+      }).pipe(Effect.provide(Layer.fresh(process), { local: true }))
+    })
+  )
+
+  it.effect("a revoked token latches the bridge, and the host goes on (BRG-08, BRG-09, PLT-02)", () =>
+    Effect.gen(function* () {
+      const port = yield* portOf
+      yield* Effect.gen(function* () {
+        const audit = yield* Audit
+        yield* audit.log({ kind: "tool.call", agentId: "clerk" })
+        yield* until(
+          "latched",
+          Effect.map(stats, ({ disabled }) => disabled)
+        )
+        assert.deepInclude(yield* stats, { disabledReason: "auth_failed", droppedDisabled: 1 })
+        assert.strictEqual((yield* audit.log({ kind: "tool.call", agentId: "clerk" })).status, "stored")
+      }).pipe(Effect.provide(Layer.fresh(customer(port, "wf_0123456789abcdefghijklmnop")), { local: true }))
+    })
+  )
+
+  it.effect(
+    "a person approves in the inbox and the call runs; what is decided here shows there (FWD-01, FWD-06, FWD-08, PLT-06)",
+    () =>
+      Effect.gen(function* () {
+        const port = yield* portOf
+        const { token, workflow, workspace } = yield* tenant("team")
+        const { cookie, email } = yield* person(workspace, "approver")
+        const cards = Effect.map(
+          send("GET", `/api/v1/workspaces/${workspace}/approvals?state=all`, { cookie }),
+          ({ body }) => (Array.isArray(body) ? body : [])
+        )
+        yield* Effect.gen(function* () {
+          yield* clerk()
+          const call = (usd: string) => Effect.succeed(`paid ${usd}`).pipe(governed(pay({ usd })))
+          const first = yield* Effect.forkChild(call("5"))
+          const card = yield* until(
+            "a card",
+            Effect.map(cards, ([one]) => one ?? null)
+          )
+          const decision = yield* send(
+            "POST",
+            `/api/v1/workspaces/${workspace}/workflows/${workflow}/approvals/${card.request_id}/decision`,
+            { cookie, body: { decision: "granted", action_hash: card.action_hash } }
+          )
+          assert.strictEqual(decision.status, 200, JSON.stringify(decision.body))
+          assert.deepStrictEqual(yield* Fiber.await(first), Exit.succeed("paid 5"))
+          const [granted] = yield* (yield* Audit).getEvents({ kinds: ["approval.granted"] })
+          assert.deepInclude(granted?.metadata as object, { by: `platform:${email}` })
+
+          const second = yield* Effect.forkChild(call("6"))
+          yield* until(
+            "forwarded",
+            Effect.map(stats, ({ gateForwardsSent }) => gateForwardsSent === 2)
+          )
+          yield* grant()
+          assert.deepStrictEqual(yield* Fiber.await(second), Exit.succeed("paid 6"))
+          yield* until(
+            "told",
+            Effect.map(stats, ({ localResolutionsSent }) => localResolutionsSent === 1)
+          )
+          const found = yield* cards
+          assert.sameMembers(
+            found.map(({ resolved_in, status }: { resolved_in: string; status: string }) => `${status} ${resolved_in}`),
+            ["granted inbox", "granted sdk"]
+          )
+        }).pipe(Effect.provide(Layer.fresh(customer(port, token)), { local: true }))
+      })
+  )
+})
