@@ -1,6 +1,7 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import type { ActionHash, Gate, GateRequestId } from "../schema/GateRequest.ts"
 import type { StoreError } from "../schema/StoreError.ts"
+import { Settings } from "./Settings.ts"
 
 /** What people have decided in an inbox elsewhere, as it says. */
 export interface RemoteDecision {
@@ -39,17 +40,31 @@ export class GateRelay extends Context.Service<
   }
 >()("effect-governance/services/GateRelay") {}
 
-export const make = Effect.sync(() => {
+export const make = Effect.gen(function* () {
+  const { platform } = yield* Settings
   let inbox: RemoteInbox | null = null
+  let attachedOnce = false
   /** What is wrong in the inbox is no business of whoever asks or waits. */
   const quiet = (self: Effect.Effect<void>) =>
     Effect.catchCause(self, (cause) => Effect.logDebug("platform.inbox_failed", cause))
+
+  const { bridgeEnabled, ingestToken, ingestUrl } = platform
+  if (bridgeEnabled && ingestUrl !== null && ingestToken !== null) {
+    // Switched on and not part of the program: never a silence (BRG-04).
+    const warn = Effect.suspend(() =>
+      attachedOnce
+        ? Effect.void
+        : Effect.logWarning("platform.bridge_missing", { effect: "nothing is sent", todo: "provide Bridge.layer" })
+    )
+    yield* Effect.forkScoped(Effect.delay(warn, "10 seconds"))
+  }
 
   return GateRelay.of({
     attach: (attached) =>
       Effect.acquireRelease(
         Effect.sync(() => {
           inbox = attached
+          attachedOnce = true
         }),
         () =>
           Effect.sync(() => {

@@ -4,7 +4,7 @@ import * as Bridge from "../../src/bridge/Bridge.ts"
 import * as Postgres from "../../src/layers/Postgres.ts"
 import { Audit } from "../../src/services/Audit.ts"
 
-const [name = "", port = "", writes = ""] = process.argv.slice(2)
+const [name = "", port = "", writes = "", token = ""] = process.argv.slice(2)
 
 const program = Effect.gen(function* () {
   const audit = yield* Audit
@@ -38,7 +38,7 @@ Effect.runPromise(
             platform: {
               bridgeEnabled: true,
               ingestUrl: `http://127.0.0.1:${port}/api/v1/ingest/events`,
-              ingestToken: "wf_0123456789abcdefghij",
+              ingestToken: token,
               trustedHosts: [`127.0.0.1:${port}`],
               outbox: true
             }

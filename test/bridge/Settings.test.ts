@@ -1,9 +1,10 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
 import { capture, memory } from "../services/World.ts"
 import { doorTo, type Scripted, scripted } from "./Platform.ts"
-import { ingestUrl, log, platformOptions, settle, token } from "./World.ts"
+import { bridged, ingestUrl, log, platformOptions, settle, token } from "./World.ts"
 
 /** The bridge as a process has it that has never started one. */
 const fresh = Effect.promise(async () => {
@@ -77,6 +78,24 @@ describe("switching the bridge on", () => {
         assert.include(line?.message, "https://platform.example/data-residency")
         assert.notInclude(JSON.stringify(lines.lines), "canary")
       })
+  )
+
+  it.effect("settings that switch it on in a program without it are no silence (BRG-04)", () =>
+    Effect.gen(function* () {
+      const without = capture()
+      yield* TestClock.adjust("11 seconds").pipe(
+        Effect.provide(memory(platformOptions())),
+        Effect.provide(without.layer)
+      )
+      assert.lengthOf(without.named("platform.bridge_missing"), 1)
+      const quiet = capture()
+      yield* TestClock.adjust("11 seconds").pipe(
+        Effect.provide(Layer.mergeAll(bridged(scripted()))),
+        Effect.provide(quiet.layer)
+      )
+      yield* Effect.provide(Effect.provide(TestClock.adjust("11 seconds"), memory()), quiet.layer)
+      assert.isEmpty(quiet.named("platform.bridge_missing"))
+    })
   )
 
   it.effect("white space around a token is cut off, and what would break a header does not start (BRG-16, B-23)", () =>

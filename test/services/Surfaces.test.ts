@@ -79,6 +79,7 @@ const parts = new Set([
   ...["PolicyStore", "PresenceStore", "Pricing", "PromptStore", "Rooms"],
   ...["CheckpointKey", "CheckpointSinks", "CheckpointStore", "Checkpoints", "RememberedCheckpoint"],
   ...["BudgetAlertStore", "BudgetMoves"],
+  ...["BridgeStateStore", "EgressDoor", "GateRelay"],
   ...["BundleKeySource", "Bundles", "CheckpointProofs", "Compliance"],
   ...["Settings", "Signal", "StoreTransaction", "Sweep", "Wrappers"],
   ...["Erasure", "LegalHolds", "Retention", "RetentionStore", "SubjectKeys", "SubjectKeyStore"]
