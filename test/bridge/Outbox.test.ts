@@ -117,7 +117,8 @@ describe("the outbox", () => {
             })
           )
           broken = false
-          for (let i = 0; i < 30; i++) yield* log(`later ${i}`, `other-${i % 5}`)
+          // Chains that the next process comes to before those under way: by their order alone the numbers would be others.
+          for (let i = 0; i < 30; i++) yield* log(`later ${i}`, `aaa-${i % 5}`)
           const stats = yield* process(platform)
           yield* TestClock.adjust("20 seconds")
           assert.lengthOf(names(platform), 61)

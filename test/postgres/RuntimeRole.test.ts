@@ -79,6 +79,8 @@ const attacked: Readonly<Record<string, string>> = {
   governance_admit_one: "admission suites",
   governance_append_many: "AppendOnly.test.ts",
   governance_begin_chain_keys: "the first key",
+  governance_bridge_move: "BridgeStateStore.test.ts",
+  governance_bridge_open: "BridgeStateStore.test.ts",
   governance_claim_alert: "BudgetAlertStore.test.ts",
   governance_claim_gate: "gates",
   governance_commit_checkpoint: "test/checkpoints",
