@@ -3,11 +3,13 @@ import { Effect, Exit, Fiber, Layer } from "effect"
 import { HttpServer } from "effect/http"
 import * as Bridge from "../../src/bridge/Bridge.ts"
 import * as Memory from "../../src/layers/Memory.ts"
+import { Database } from "../../src/layers/postgres/Database.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { governed } from "../../src/services/Governor.ts"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
 import { clerk, grant, pay } from "../gates/Gates.ts"
 import { person, platform, send, tenant } from "../platform/Serving.ts"
+import { type Fault, faultyWay } from "./FaultyWay.ts"
 import { addsUp, stats } from "./World.ts"
 
 /** A customer's process: all of governance, and the bridge to the platform of this test. */
@@ -89,6 +91,92 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the brid
         assert.deepInclude(counted, { seqHealed: 0, nextSeq: 201, skipped: 0 })
       }).pipe(Effect.provide(Layer.fresh(process), { local: true }))
     })
+  )
+
+  // With some that pass in between: five failures in a row are waited out for longer than a test should take.
+  const faults: ReadonlyArray<Fault> = [
+    "lost",
+    { status: 503 },
+    "none",
+    "cut",
+    { status: 429 },
+    "none",
+    "lost",
+    { status: 302 },
+    "none",
+    { status: 409, body: { error: "seq_out_of_order", expected_seq: 3 } },
+    "none",
+    "lost",
+    { status: 403 },
+    "none",
+    { status: 429 },
+    { status: 500 },
+    "none",
+    "lost"
+  ]
+  it.effect(
+    "the outbox over a way full of faults: every event arrives, none twice, whatever was lost (B-18, P-01, P-07, G12)",
+    () =>
+      Effect.gen(function* () {
+        const { prefix, sql } = yield* Database
+        const { token, workflow } = yield* tenant()
+        const script = faults.slice(0, 12)
+        const way = yield* faultyWay(yield* portOf, script)
+        yield* Effect.gen(function* () {
+          const audit = yield* Audit
+          yield* Effect.sleep("1500 millis")
+          const ids = new Set<string>()
+          for (let i = 0; i < 120 || (way.met.length < script.length && i < 600); i++) {
+            ids.add((yield* audit.log({ kind: "tool.call", agentId: `a${i % 7}`, metadata: { i } })).id)
+            yield* Effect.sleep(10)
+          }
+          yield* until(
+            "sent",
+            Effect.map(stats, ({ sent }) => sent === ids.size)
+          )
+          const counted = yield* stats
+          addsUp(counted)
+          assert.strictEqual(counted.skipped, 0)
+          const rows = yield* sql.unsafe(`SELECT event FROM ${prefix}governance_events WHERE workflow = $1`, [workflow])
+            .values
+          assert.lengthOf(rows, ids.size)
+          assert.deepStrictEqual(new Set(rows.map(([event]) => String(event))), ids)
+          assert.isAtLeast(way.met.length, script.length)
+        }).pipe(Effect.provide(Layer.fresh(customer(way.port, token, { outbox: true })), { local: true }))
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect(
+    "the queue over the same way: what is counted as sent is there, and nothing is there twice (BRG-07, P-01)",
+    () =>
+      Effect.gen(function* () {
+        const { prefix, sql } = yield* Database
+        const { token, workflow } = yield* tenant()
+        const way = yield* faultyWay(
+          yield* portOf,
+          faults.filter((fault) => typeof fault === "string" || (fault.status !== 403 && fault.status !== 409))
+        )
+        yield* Effect.gen(function* () {
+          const audit = yield* Audit
+          for (let i = 0; i < 40; i++) {
+            yield* audit.log({ kind: "tool.call", agentId: "clerk", metadata: { i } })
+            yield* Effect.sleep(60)
+          }
+          yield* until(
+            "settled",
+            Effect.map(stats, ({ inFlight, queueDepth }) => inFlight + queueDepth === 0)
+          )
+          const counted = yield* stats
+          addsUp(counted)
+          const rows = yield* sql.unsafe(`SELECT event FROM ${prefix}governance_events WHERE workflow = $1`, [workflow])
+            .values
+          assert.strictEqual(new Set(rows.map(([event]) => String(event))).size, rows.length)
+          // An answer that was lost leaves an event there which is counted as dropped here; never the other way round.
+          assert.isAtLeast(rows.length, counted.sent)
+          assert.isAbove(counted.sent, 5)
+          assert.strictEqual(counted.droppedSeqConflict, 0)
+        }).pipe(Effect.provide(Layer.fresh(customer(way.port, token)), { local: true }))
+      }).pipe(Effect.scoped)
   )
 
   it.effect("a revoked token latches the bridge, and the host goes on (BRG-08, BRG-09, PLT-02)", () =>
