@@ -1,6 +1,7 @@
 import type { ReportedUsage } from "./Meter.ts"
 import type { Body, Wire } from "./Provider.ts"
 import { count, eventOf, items, record, utf8Length } from "./Reading.ts"
+import { withVisibleTools } from "./VisibleTools.ts"
 
 /** `POST /v1/messages` of Anthropic. */
 export const messages: Wire = {
@@ -11,24 +12,10 @@ export const messages: Wire = {
     stream: body.stream === true,
     tools: items(body.tools).map(toolName)
   }),
-  rewrite: (body, { isVisible, model }) => {
-    const tools = items(body.tools)
-    const visible = tools.filter((tool) => isVisible(toolName(tool)))
-    if (visible.length === tools.length) return { body: { ...body, model }, hidesUsage: false }
-    const { tools: _, tool_choice, ...rest } = body
-    const named = record(tool_choice).name
-    const keepsChoice =
-      visible.length > 0 && tool_choice !== undefined && (named === undefined || isVisible(String(named)))
-    return {
-      body: {
-        ...rest,
-        model,
-        ...(visible.length === 0 ? {} : { tools: visible }),
-        ...(keepsChoice ? { tool_choice } : {})
-      },
-      hidesUsage: false
-    }
-  },
+  rewrite: (body, { isVisible, model }) => ({
+    body: { ...withVisibleTools(body, toolName, isVisible), model },
+    hidesUsage: false
+  }),
   usage: (reply) => messageUsage(reply, record(reply.usage)),
   event: (data) => {
     const event = eventOf(data)

@@ -1,6 +1,7 @@
 import type { BaseMessage } from "@langchain/core/messages"
 import type { ReportedUsage } from "./Meter.ts"
 import type { RequestWire } from "./ModelCall.ts"
+import { toolName } from "./OpenAiChat.ts"
 import type { Body } from "./Provider.ts"
 import { count, items, record } from "./Reading.ts"
 
@@ -41,10 +42,6 @@ export const langChain: RequestWire = {
     hidesUsage: false
   })
 }
-
-/** The name of a tool in any of the forms that `bindTools` takes or makes. */
-export const toolName = (tool: Body): string =>
-  String(record(tool.function).name ?? record(tool.custom).name ?? tool.name ?? tool.type)
 
 /** `usage_metadata` of a message: input includes what was read from and written to a cache. */
 export const usageOf = (message: Body): ReportedUsage | undefined => {

@@ -1,8 +1,8 @@
 import { ToolMessage } from "@langchain/core/messages"
 import { isGovernanceError } from "../schema/GovernanceError.ts"
 import { promise } from "./Host.ts"
-import { toolName } from "./LangChainCall.ts"
 import { visibleTools } from "./LangChainTools.ts"
+import { toolName } from "./OpenAiChat.ts"
 import { record } from "./Reading.ts"
 import { type ToolOptions, useTool } from "./Tool.ts"
 

@@ -1,5 +1,5 @@
 import type { ReportedUsage } from "./Meter.ts"
-import type { Body, StreamEvent, Wire } from "./Provider.ts"
+import type { Body, Rewritten, StreamEvent, Wire } from "./Provider.ts"
 import { count, eventOf, items, record, utf8Length } from "./Reading.ts"
 
 /** `POST /chat/completions` of OpenAI and of everything that speaks like it. */
@@ -15,15 +15,8 @@ export const chat: Wire = {
     }
   },
   rewrite: (body, { isVisible, model }) => {
-    const asksUsage = body.stream === true && record(body.stream_options).include_usage === undefined
-    return {
-      hidesUsage: asksUsage,
-      body: {
-        ...withTools(withTools(body, "tools", isVisible), "functions", isVisible),
-        model,
-        ...(asksUsage ? { stream_options: { ...record(body.stream_options), include_usage: true } } : {})
-      }
-    }
+    const shown = withTools(withTools(body, "tools", isVisible), "functions", isVisible)
+    return withUsage({ ...shown, model })
   },
   usage: (reply) => chatUsage(reply),
   event: (data) => {
@@ -40,6 +33,13 @@ export const chat: Wire = {
   }
 }
 
+/** Asks for the usage of a stream, unless the caller has said whether he wants it (WRP-05). */
+export const withUsage = (body: Body): Rewritten => {
+  const options = record(body.stream_options)
+  if (body.stream !== true || options.include_usage !== undefined) return { body, hidesUsage: false }
+  return { body: { ...body, stream_options: { ...options, include_usage: true } }, hidesUsage: true }
+}
+
 /** Prompt tokens include the cached ones, completion tokens the reasoning. */
 export const chatUsage = (reply: Body): ReportedUsage | undefined => {
   const usage = record(reply.usage)
@@ -54,7 +54,8 @@ export const chatUsage = (reply: Body): ReportedUsage | undefined => {
   }
 }
 
-const toolName = (tool: Body): string =>
+/** In any of the forms that a tool has here; those that LangChain's `bindTools` takes or makes are among them. */
+export const toolName = (tool: Body): string =>
   String(record(tool.function).name ?? record(tool.custom).name ?? tool.name ?? tool.type)
 
 /** Without the hidden ones; what only makes sense with tools goes with the last of them. */

@@ -1,6 +1,6 @@
-import { chatUsage } from "./OpenAiChat.ts"
+import { chatUsage, withUsage } from "./OpenAiChat.ts"
 import type { Body, Wire } from "./Provider.ts"
-import { count, eventOf, items, record, utf8Length } from "./Reading.ts"
+import { count, eventOf, items, utf8Length } from "./Reading.ts"
 
 /** `POST /completions`, OpenAI's oldest. Without `max_tokens` the provider stops at 16. */
 export const completions: Wire = {
@@ -12,11 +12,7 @@ export const completions: Wire = {
     stream: body.stream === true,
     tools: []
   }),
-  rewrite: (body, { model }) => {
-    const asksUsage = body.stream === true && record(body.stream_options).include_usage === undefined
-    const stream_options = { ...record(body.stream_options), include_usage: true }
-    return { hidesUsage: asksUsage, body: { ...body, model, ...(asksUsage ? { stream_options } : {}) } }
-  },
+  rewrite: (body, { model }) => withUsage({ ...body, model }),
   usage: (reply) => chatUsage(reply),
   event: (data) => {
     if (data === "[DONE]") return { isLast: true }
