@@ -1,9 +1,8 @@
-import { DeclaredMaximumExceeded } from "../schema/WrappedCallError.ts"
 import type { CallParams, EmbeddingModelV4, LanguageModelV4, StreamPart, StreamResult } from "./AiSdkModel.ts"
 import { pricedAs } from "./AiSdkModel.ts"
 import { bodyOf, bytesOf, estimateOf, mostTokens, plainBody, toolNames, usageOf, withTools } from "./AiSdkWire.ts"
+import { failed, keepToMaximum, toldOf } from "./CallEnd.ts"
 import { current, within } from "./CurrentCall.ts"
-import { endOfError } from "./EndOfError.ts"
 import type { LiveCall } from "./LiveCall.ts"
 import { type GovernOptions, open, type RequestWire } from "./ModelCall.ts"
 
@@ -112,9 +111,7 @@ const attempted = async <A>(live: LiveCall, run: () => PromiseLike<A>): Promise<
   try {
     return await within(live, run)
   } catch (error) {
-    const reason: unknown = live.signal.aborted ? live.signal.reason : error
-    await live.settle(endOfError(error, reason))
-    throw reason
+    throw await failed(live, error)
   }
 }
 
@@ -146,12 +143,7 @@ const watched = (source: ReadableStream<StreamPart>, live: LiveCall, signal: Abo
       const usage = usageOf(part.usage, model)
       if (usage !== undefined) live.meter.report(usage, true)
       await completed()
-    } else if (live.meter.isOver && !live.isSettled) {
-      const { agentId, meter } = live
-      const error = new DeclaredMaximumExceeded({ agentId, model: meter.model, maxTokens: meter.maxTokens ?? 0 })
-      await live.settle({ _tag: "Cut", error })
-      throw error
-    }
+    } else await keepToMaximum(live)
   }
 
   return new ReadableStream<StreamPart>(
@@ -178,7 +170,7 @@ const watched = (source: ReadableStream<StreamPart>, live: LiveCall, signal: Abo
             controller.enqueue(value)
           }
         } catch (error) {
-          const reason: unknown = live.signal.aborted ? live.signal.reason : error
+          const reason = toldOf(live, error)
           await broken(reason)
           controller.error(reason)
         }

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
 import { Coverage } from "../services/Coverage.ts"
+import { failed, toldOf } from "./CallEnd.ts"
 import { current } from "./CurrentCall.ts"
 import { type Host, promise } from "./Host.ts"
 import type { LiveCall } from "./LiveCall.ts"
@@ -80,20 +81,11 @@ const attempted = async (send: Fetch, request: Outgoing, live: LiveCall, owns: b
   try {
     return await live.send(request.url, () => request.send(send, AbortSignal.any(signals), body))
   } catch (error) {
-    const reason: unknown = live.signal.aborted ? live.signal.reason : error
-    if (owns) await live.settle({ _tag: neverSent(error) ? "Released" : "Broken", error: reason })
-    throw reason
+    throw owns ? await failed(live, error) : toldOf(live, error)
   }
 }
 
 const refused = ({ refusal }: GovernedFetchOptions, error: unknown): Response => {
   if (refusal === "respond") return refusalResponse(error)
   throw error
-}
-
-/** The connection was never made, so the provider has seen nothing. */
-export const neverSent = (error: unknown): boolean => {
-  const cause = typeof error === "object" && error !== null && "cause" in error ? error.cause : undefined
-  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
-  return code === "ECONNREFUSED" || code === "ENOTFOUND" || code === "EAI_AGAIN"
 }

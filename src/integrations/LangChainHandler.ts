@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { Audit } from "../services/Audit.ts"
 import { Cost } from "../services/Cost.ts"
 import { Wrappers } from "../services/Wrappers.ts"
+import { failed } from "./CallEnd.ts"
 import { promise } from "./Host.ts"
 import { bodyOf, langChain, usageOf } from "./LangChainCall.ts"
 import { refuseHiddenTools } from "./LangChainTools.ts"
@@ -84,12 +85,9 @@ export class GovernanceCallbackHandler extends BaseCallbackHandler {
   }
 
   override async handleLLMError(error: unknown, runId: string): Promise<void> {
-    const status = record(error).status
     this.#models.delete(runId)
-    await this.#take(runId)?.settle({
-      _tag: typeof status === "number" && status >= 400 ? "Released" : "Broken",
-      error
-    })
+    const live = this.#take(runId)
+    if (live !== undefined) await failed(live, error)
   }
 
   override async handleToolStart(

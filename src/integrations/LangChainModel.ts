@@ -1,6 +1,7 @@
 import { BaseChatModel } from "@langchain/core/language_models/chat_models"
 import { Effect } from "effect"
 import { Wrappers } from "../services/Wrappers.ts"
+import { failed } from "./CallEnd.ts"
 import { current, within } from "./CurrentCall.ts"
 import { type Host, type HostServices, make } from "./Host.ts"
 import { added, bodyOf, langChain, usageOf } from "./LangChainCall.ts"
@@ -172,14 +173,6 @@ async function* streamed<A>(
     await live.settle({ _tag: "Broken", error: new Error("the stream was dropped") })
     await within(live, () => iterator.return?.())
   }
-}
-
-/** Settles a call that failed and says what its caller gets to see: the halt itself rather than the abort that it caused. */
-const failed = async (live: LiveCall, error: unknown): Promise<unknown> => {
-  const reason: unknown = live.signal.aborted ? live.signal.reason : error
-  const status = record(error).status
-  await live.settle({ _tag: typeof status === "number" && status >= 400 ? "Released" : "Broken", error: reason })
-  return reason
 }
 
 const providerOf = (inner: Inner, options: CallOptions) =>

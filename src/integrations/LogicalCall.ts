@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks"
+import { neverSent, toldOf } from "./CallEnd.ts"
 import { within } from "./CurrentCall.ts"
-import { neverSent } from "./GovernedFetch.ts"
 import type { End, LiveCall } from "./LiveCall.ts"
 import { metered } from "./MeteredResponse.ts"
 import type { ModelCall } from "./ModelCall.ts"
@@ -112,7 +112,7 @@ export class LogicalCall {
       response = await live.send(request.url, () => within(live, () => request.send(fetch, AbortSignal.any(signals))))
     } catch (error) {
       if (!neverSent(error)) this.#wasLost = true
-      throw live.signal.aborted ? live.signal.reason : error
+      throw toldOf(live, error)
     }
     this.#isRefused = !response.ok
     if (!response.ok) return response

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { ApprovalOptions } from "../schema/CallPlan.ts"
 import { AgentScope } from "../services/AgentScope.ts"
+import { broken } from "./CallEnd.ts"
 import { type Host, promise } from "./Host.ts"
 import { begin } from "./LiveCall.ts"
 import type { McpMessage, McpTarget } from "./McpMessage.ts"
@@ -84,9 +85,7 @@ export const callsOf = (options: McpOptions, prefix: string, fallbackSession: st
       )
       return reply
     } catch (error) {
-      const reason: unknown = live.signal.aborted ? live.signal.reason : error
-      await live.settle({ _tag: "Broken", error: reason })
-      throw reason
+      throw await broken(live, error)
     }
   }
 

@@ -1,4 +1,4 @@
-import { DeclaredMaximumExceeded } from "../schema/WrappedCallError.ts"
+import { keepToMaximum, toldOf } from "./CallEnd.ts"
 import type { LiveCall } from "./LiveCall.ts"
 import type { Wire } from "./Provider.ts"
 import { type Frame, SseFrames } from "./SseFrames.ts"
@@ -33,7 +33,7 @@ export const metered = async (response: Response, metering: Metering): Promise<R
     text = await response.text()
   } catch (error) {
     if (owns) await live.settle({ _tag: "Broken", error })
-    throw live.signal.aborted ? live.signal.reason : error
+    throw toldOf(live, error)
   }
   const reply = parsed(text)
   const usage = reply === undefined ? undefined : wire.usage(reply)
@@ -90,12 +90,7 @@ const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, si
       for (const frame of done ? frames.rest() : frames.push(decoder.decode(value, { stream: true }))) {
         if (await seen(frame)) said += frame.text
       }
-      if (live.meter.isOver && !live.isSettled) {
-        const { agentId, meter } = live
-        const error = new DeclaredMaximumExceeded({ agentId, model: meter.model, maxTokens: meter.maxTokens ?? 0 })
-        await live.settle({ _tag: "Cut", error })
-        throw error
-      }
+      await keepToMaximum(live)
       if (said !== "") controller.enqueue(encoder.encode(said))
       if (done) await completed()
       // The provider's own words about its failure reach the caller, and nothing of value comes after them.
@@ -111,7 +106,7 @@ const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, si
         try {
           await read(controller)
         } catch (error) {
-          const reason: unknown = live.signal.aborted ? live.signal.reason : error
+          const reason = toldOf(live, error)
           await broken(reason)
           controller.error(reason)
         }

@@ -1,8 +1,7 @@
 import type { Model } from "@openai/agents"
 import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
-import { DeclaredMaximumExceeded } from "../schema/WrappedCallError.ts"
+import { broken, failed, keepToMaximum } from "./CallEnd.ts"
 import { current, within } from "./CurrentCall.ts"
-import { endOfError } from "./EndOfError.ts"
 import type { LiveCall } from "./LiveCall.ts"
 import { type GovernOptions, open, type RequestWire } from "./ModelCall.ts"
 import {
@@ -150,29 +149,12 @@ export class GovernedModel implements Model {
       live.meter.part(bytes)
       if (usage !== undefined) live.meter.report(usage, false)
     }
-    if (!live.meter.isOver || live.isSettled) return
-    const { agentId, meter } = live
-    const error = new DeclaredMaximumExceeded({ agentId, model: meter.model, maxTokens: meter.maxTokens ?? 0 })
-    await live.settle({ _tag: "Cut", error })
-    throw error
+    await keepToMaximum(live)
   }
 }
 
 const refused = ({ agentId, provider = "openai" }: Who, method: string, path: string) =>
   ungoverned({ agentId, provider: { name: provider } }, { method, path })
-
-/** Settles, and gives what the caller is told: the halt itself, not what the SDK makes of the request that it cut. */
-const failed = async (live: LiveCall, error: unknown): Promise<unknown> => {
-  const reason: unknown = live.signal.aborted ? live.signal.reason : error
-  await live.settle(endOfError(error, reason))
-  return reason
-}
-
-const broken = async (live: LiveCall, error: unknown): Promise<unknown> => {
-  const reason: unknown = live.signal.aborted ? live.signal.reason : error
-  await live.settle({ _tag: "Broken", error: reason })
-  return reason
-}
 
 /** A provider that does not look at its signal is left behind. */
 const unlessAborted = <A>(live: LiveCall, next: () => Promise<A>): Promise<A> => {

@@ -47,6 +47,29 @@ describe("GovernanceCallbackHandler", () => {
     }).pipe(inMemory())
   )
 
+  it.live(
+    "with enforce an error that names a status is free only where nothing of an answer came (CST-11, BEY-07)",
+    () =>
+      Effect.gen(function* () {
+        const { options } = yield* world()
+        const handler = new GovernanceCallbackHandler({ ...options, enforce: true })
+        const unavailable = Object.assign(new Error("unavailable"), { status: 503 })
+        const parameters = { invocation_params: { model: "gpt-4o", max_tokens: 100 } }
+        const failing = (runId: string, tokens: ReadonlyArray<string>) =>
+          Effect.promise(async () => {
+            await handler.handleLLMStart({}, ["hi"], runId, undefined, parameters, [], { ls_provider: "openai" })
+            for (const token of tokens) handler.handleLLMNewToken(token, {}, runId)
+            await handler.handleLLMError(unavailable, runId)
+          })
+        yield* failing("refused", [])
+        assert.strictEqual((yield* settled).usd, 0n)
+        yield* failing("cut off", ["It ", "is ", "so"])
+        const { held, usd } = yield* settled
+        assert.strictEqual(held, 0n)
+        assert.isTrue(usd > 0n)
+      }).pipe(inMemory())
+  )
+
   it.live("with enforce a hidden tool in a request refuses it, and a tool that is not allowed does not run", () =>
     Effect.gen(function* () {
       const { openai, options, server } = yield* world()
