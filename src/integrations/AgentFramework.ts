@@ -1,9 +1,9 @@
 import { Effect } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { Audit } from "../services/Audit.ts"
-import { Wrappers } from "../services/Wrappers.ts"
 import { type Host, promise } from "./Host.ts"
 import { record } from "./Reading.ts"
+import { register, warnGoverned } from "./Registration.ts"
 import { type ToolOptions, useTool } from "./Tool.ts"
 
 export interface AgentOptions extends Omit<ToolOptions, "tool" | "callKey" | "signal"> {
@@ -24,7 +24,7 @@ export const wrapAgtAgent = <A extends RunsAgent>(agent: A, options: AgentOption
   const { governance, tool = "agent.run", ...who } = options
   const { run } = agent
   if (wrapped.has(agent)) {
-    governance.run(Effect.logWarning("wrapper.already_governed", { wrapper: "agent-framework" }))
+    warnGoverned(governance, "agent-framework")
     return agent
   }
   if (Object.prototype.toString.call(run) !== "[object AsyncFunction]") {
@@ -32,7 +32,7 @@ export const wrapAgtAgent = <A extends RunsAgent>(agent: A, options: AgentOption
     throw new ConfigurationError({ setting: "agent", problem })
   }
   wrapped.add(agent)
-  governance.run(Wrappers.use((wrappers) => wrappers.register("agent-framework")))
+  register(governance, "agent-framework")
   const sessionId = who.sessionId ?? crypto.randomUUID()
   const governed = (input: unknown, ...rest: ReadonlyArray<unknown>) =>
     useTool({ ...who, governance, tool, sessionId }, input, (approved) =>

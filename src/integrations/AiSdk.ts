@@ -2,9 +2,8 @@
  * Governs the models, providers and tools of the AI SDK (`ai`).
  */
 import type { LanguageModelMiddleware } from "ai"
-import { Effect } from "effect"
+import type { Effect } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
-import { Wrappers } from "../services/Wrappers.ts"
 import { type AiSdkOptions, embed, generate, type Remake, stream, type Who } from "./AiSdkCall.ts"
 import {
   type EmbeddingModel,
@@ -18,6 +17,7 @@ import {
 import { governedProvider, isProvider } from "./AiSdkProvider.ts"
 import * as Host from "./Host.ts"
 import { record } from "./Reading.ts"
+import { register, warnGoverned } from "./Registration.ts"
 
 export type { AiSdkOptions } from "./AiSdkCall.ts"
 export { type AiSdkToolOptions, type GovernedTools, governTools } from "./AiSdkTools.ts"
@@ -30,11 +30,11 @@ export const governWith = <T extends object>(target: T, options: AiSdkOptions): 
   const problem = problemOf(target)
   if (problem !== undefined) throw problem
   if (governed.has(target)) {
-    options.governance.run(Effect.logWarning("wrapper.already_governed", { wrapper: "ai-sdk" }))
+    warnGoverned(options.governance, "ai-sdk")
     return target
   }
   const who = { ...options, sessionId: options.sessionId ?? crypto.randomUUID() }
-  options.governance.run(Wrappers.use((wrappers) => wrappers.register("ai-sdk")))
+  register(options.governance, "ai-sdk")
   // A copy of one of its own kind, with the same members that its SDK looks at.
   return wrapped(who, target) as T
 }
@@ -44,17 +44,12 @@ export const govern = <T extends object>(
   target: T,
   options: Omit<AiSdkOptions, "governance">
 ): Effect.Effect<T, ConfigurationError, Host.HostServices> =>
-  Effect.flatMap(Host.make, (governance) => {
-    const problem = problemOf(target)
-    return problem === undefined
-      ? Effect.sync(() => governWith(target, { ...options, governance }))
-      : Effect.fail(problem)
-  })
+  Host.using((governance) => governWith(target, { ...options, governance }))
 
 /** The same as a middleware, for `wrapLanguageModel` and `wrapProvider`: put it last, next to the model. */
 export const governance = (options: AiSdkOptions): LanguageModelMiddleware => {
   const who = { ...options, sessionId: options.sessionId ?? crypto.randomUUID() }
-  options.governance.run(Wrappers.use((wrappers) => wrappers.register("ai-sdk")))
+  register(options.governance, "ai-sdk")
   return {
     specificationVersion: "v4",
     wrapGenerate: ({ model, params }) => generate(who, model, params),

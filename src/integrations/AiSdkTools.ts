@@ -1,8 +1,8 @@
-import { Effect } from "effect"
 import { ApprovalPending } from "../schema/Gate.ts"
 import { AgentId } from "../schema/Ids.ts"
 import { type Approval, approvalOf, useApproved } from "./ApprovedTool.ts"
 import { items, record } from "./Reading.ts"
+import { warnGoverned } from "./Registration.ts"
 import type { ToolOptions } from "./Tool.ts"
 
 /** The SDK's own `ToolSet` refuses tools without `execute` where optional properties are exact. */
@@ -76,7 +76,7 @@ export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOpt
     const execute = record(tool).execute as Execute | undefined
     if (execute === undefined) return tool
     if (governedOnes.has(tool)) {
-      governance.run(Effect.logWarning("wrapper.already_governed", { wrapper: "ai-sdk", tool: name }))
+      warnGoverned(governance, "ai-sdk", { tool: name })
       return tool
     }
     const run = async (input: unknown, given: ExecuteOptions) =>

@@ -4,11 +4,11 @@ import type { Effect } from "effect"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { anthropic } from "./AnthropicProvider.ts"
 import { governToolRunner } from "./AnthropicTools.ts"
-import type { HostServices } from "./Host.ts"
+import { type HostServices, using } from "./Host.ts"
 import { LogicalCall } from "./LogicalCall.ts"
 import type { GovernOptions } from "./ModelCall.ts"
 import { outgoing, parsedBody } from "./Outgoing.ts"
-import { governSdk, governSdkEffect, type Install, type Sdk } from "./SdkClient.ts"
+import { governSdk, type Install, type Sdk } from "./SdkClient.ts"
 import { admit, type Governed, guardedFetch } from "./SdkGate.ts"
 
 /**
@@ -26,7 +26,7 @@ export const govern = <Client extends Anthropic>(
   client: Client,
   options: Omit<GovernOptions, "governance">
 ): Effect.Effect<Client, ConfigurationError, HostServices> =>
-  governSdkEffect(options, (all: GovernOptions) => governWith(client, all))
+  using((governance) => governWith(client, { ...options, governance }))
 
 const sdk: Sdk = { name: "anthropic", package: "@anthropic-ai/sdk", major: 1 }
 

@@ -1,4 +1,5 @@
 import { Cause, Effect, type Fiber } from "effect"
+import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { AgentScope } from "../services/AgentScope.ts"
 import type { Audit } from "../services/Audit.ts"
 import type { Cost } from "../services/Cost.ts"
@@ -32,6 +33,12 @@ export const make: Effect.Effect<Host, never, HostServices> = Effect.map(
   Effect.context<HostServices>(),
   (context): Host => ({ run: Effect.runForkWith(context) })
 )
+
+/** A wrapper that takes a host, for a program that has the services: the `ConfigurationError` that it throws is a failure there. */
+export const using = <A>(wrap: (governance: Host) => A): Effect.Effect<A, ConfigurationError, HostServices> =>
+  Effect.map(make, wrap).pipe(
+    Effect.catchDefect((defect) => (defect instanceof ConfigurationError ? Effect.fail(defect) : Effect.die(defect)))
+  )
 
 /** An effect as a promise that rejects with the very error; `signal` interrupts it. */
 export const promise = <A, E>(host: Host, effect: Effect.Effect<A, E, HostServices>, signal?: AbortSignal | null) =>

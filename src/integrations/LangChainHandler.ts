@@ -2,7 +2,6 @@ import { BaseCallbackHandler } from "@langchain/core/callbacks/base"
 import { Effect } from "effect"
 import { Audit } from "../services/Audit.ts"
 import { Cost } from "../services/Cost.ts"
-import { Wrappers } from "../services/Wrappers.ts"
 import { failed } from "./CallEnd.ts"
 import { promise } from "./Host.ts"
 import { bodyOf, langChain, usageOf } from "./LangChainCall.ts"
@@ -12,6 +11,7 @@ import type { ReportedUsage } from "./Meter.ts"
 import { type GovernOptions, open } from "./ModelCall.ts"
 import type { Body } from "./Provider.ts"
 import { eventOf, items, record, utf8Length } from "./Reading.ts"
+import { register } from "./Registration.ts"
 
 export interface HandlerOptions extends GovernOptions {
   /** True puts every model call and every tool behind all rooms. False only writes down what happened and never throws. */
@@ -35,7 +35,7 @@ export class GovernanceCallbackHandler extends BaseCallbackHandler {
     super({ raiseError: options.enforce, _awaitHandler: true })
     this.awaitHandlers = true
     this.#options = { ...options, sessionId: options.sessionId ?? crypto.randomUUID() }
-    options.governance.run(Wrappers.use((wrappers) => wrappers.register("langchain")))
+    register(options.governance, "langchain")
   }
 
   override async handleChatModelStart(

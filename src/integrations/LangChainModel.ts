@@ -1,6 +1,5 @@
 import { BaseChatModel } from "@langchain/core/language_models/chat_models"
 import { Effect } from "effect"
-import { Wrappers } from "../services/Wrappers.ts"
 import { failed } from "./CallEnd.ts"
 import { current, within } from "./CurrentCall.ts"
 import { type Host, type HostServices, make } from "./Host.ts"
@@ -10,6 +9,7 @@ import { type GovernOptions, open } from "./ModelCall.ts"
 import { toolName } from "./OpenAiChat.ts"
 import type { Body } from "./Provider.ts"
 import { items, record, utf8Length } from "./Reading.ts"
+import { register, warnGoverned } from "./Registration.ts"
 
 /**
  * Governs a chat model of LangChain in place and returns it: invoke, stream, batch, `streamEvents`, and whatever `bindTools`,
@@ -18,10 +18,10 @@ import { items, record, utf8Length } from "./Reading.ts"
 export const governWith = <M extends BaseChatModel>(model: M, options: GovernOptions): M => {
   const { governance } = options
   if (governed.has(model)) {
-    governance.run(Effect.logWarning("wrapper.already_governed", { wrapper: "langchain" }))
+    warnGoverned(governance, "langchain")
     return model
   }
-  governance.run(Wrappers.use((wrappers) => wrappers.register("langchain")))
+  register(governance, "langchain")
   return patched(model, { ...options, sessionId: options.sessionId ?? crypto.randomUUID() })
 }
 

@@ -1,9 +1,8 @@
-import { Effect, Schema } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
-import { Wrappers } from "../services/Wrappers.ts"
 import * as Host from "./Host.ts"
 import type { McpOptions } from "./McpCalls.ts"
 import { type AnyTransport, clientTransport, serverTransport } from "./McpTransport.ts"
+import { register, warnGoverned } from "./Registration.ts"
 
 export type { McpOptions, McpPeer } from "./McpCalls.ts"
 export { type AnyTransport, clientTransport, serverTransport } from "./McpTransport.ts"
@@ -27,7 +26,7 @@ export const governServerWith = <S extends Connectable>(server: S, options: McpO
 
 /** The same in an Effect program. */
 export const governServer = <S extends Connectable>(server: S, options: Omit<McpOptions, "governance">) =>
-  Effect.flatMap(Host.make, (governance) => attempted(() => governServerWith(server, { ...options, governance })))
+  Host.using((governance) => governServerWith(server, { ...options, governance }))
 
 /**
  * Governs every request that an agent makes through a client, by whichever method: a tool is `mcp.<server>.<tool>`, a resource the
@@ -40,7 +39,7 @@ export const governClientWith = <C extends Connectable>(client: C, options: McpC
 
 /** The same in an Effect program. */
 export const governClient = <C extends Connectable>(client: C, options: Omit<McpClientOptions, "governance">) =>
-  Effect.flatMap(Host.make, (governance) => attempted(() => governClientWith(client, { ...options, governance })))
+  Host.using((governance) => governClientWith(client, { ...options, governance }))
 
 const governed = new WeakSet<object>()
 
@@ -53,7 +52,7 @@ const governing = <P extends Connectable>(
 ): P => {
   const protocol = protocolOf(peer, name)
   if (governed.has(protocol)) {
-    host.run(Effect.logWarning("wrapper.already_governed", { wrapper: "mcp", effect: "it stays as it is" }))
+    warnGoverned(host, "mcp")
     return peer
   }
   if (protocol.transport !== undefined) {
@@ -66,7 +65,7 @@ const governing = <P extends Connectable>(
     value: (transport: AnyTransport, ...rest: ReadonlyArray<never>) => connect(wrap(transport), ...rest)
   })
   governed.add(protocol)
-  host.run(Wrappers.use((wrappers) => wrappers.register("mcp")))
+  register(host, "mcp")
   return peer
 }
 
@@ -86,14 +85,3 @@ const protocolOf = (peer: object, name: string): Protocol => {
     "wants a Client, Server or McpServer of @modelcontextprotocol/sdk 1, or of its successors of version 2"
   throw new ConfigurationError({ setting: name, problem })
 }
-
-const isConfigurationError = Schema.is(ConfigurationError)
-
-const attempted = <A>(run: () => A): Effect.Effect<A, ConfigurationError> =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(run())
-    } catch (error) {
-      return isConfigurationError(error) ? Effect.fail(error) : Effect.die(error)
-    }
-  })

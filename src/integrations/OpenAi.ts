@@ -2,14 +2,14 @@ import { Duration, Effect } from "effect"
 import type OpenAI from "openai"
 import type { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { BackgroundResponses } from "./BackgroundResponses.ts"
-import type { HostServices } from "./Host.ts"
+import { type HostServices, using } from "./Host.ts"
 import type { GovernOptions } from "./ModelCall.ts"
 import { openAi } from "./OpenAiProvider.ts"
 import { governRunTools } from "./OpenAiTools.ts"
 import { outgoing } from "./Outgoing.ts"
 import type { Body, Wire } from "./Provider.ts"
 import { record } from "./Reading.ts"
-import { governSdk, governSdkEffect, type Install, type Sdk, type SdkRequest } from "./SdkClient.ts"
+import { governSdk, type Install, type Sdk, type SdkRequest } from "./SdkClient.ts"
 import { admit, type Governed, guardedFetch } from "./SdkGate.ts"
 
 export interface OpenAiOptions extends GovernOptions {
@@ -36,7 +36,7 @@ export const govern = <Client extends OpenAI>(
   client: Client,
   options: Omit<OpenAiOptions, "governance">
 ): Effect.Effect<Client, ConfigurationError, HostServices> =>
-  governSdkEffect(options, (all: OpenAiOptions) => governWith(client, all))
+  using((governance) => governWith(client, { ...options, governance }))
 
 const sdk: Sdk = { name: "openai", package: "openai", major: 7 }
 

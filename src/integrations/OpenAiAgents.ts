@@ -2,12 +2,12 @@
  * Governs the models and tools of OpenAI's agents SDK (`@openai/agents`).
  */
 import type { Model, ModelProvider } from "@openai/agents"
-import { Effect } from "effect"
+import type { Effect } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
-import { Wrappers } from "../services/Wrappers.ts"
 import * as Host from "./Host.ts"
 import { GovernedModel, type OpenAiAgentsOptions, type Who } from "./OpenAiAgentsModel.ts"
 import { record } from "./Reading.ts"
+import { register, warnGoverned } from "./Registration.ts"
 
 export type { OpenAiAgentsOptions } from "./OpenAiAgentsModel.ts"
 export { governTool, type OpenAiAgentsToolOptions } from "./OpenAiAgentsTools.ts"
@@ -20,7 +20,7 @@ export const governWith = (provider: ModelProvider, options: OpenAiAgentsOptions
   const problem = problemOf(provider)
   if (problem !== undefined) throw problem
   if (governed.has(provider)) {
-    options.governance.run(Effect.logWarning("wrapper.already_governed", { wrapper: "openai-agents" }))
+    warnGoverned(options.governance, "openai-agents")
     return provider
   }
   const wrapped = new GovernedProvider(whoOf(options), provider)
@@ -33,12 +33,7 @@ export const govern = (
   provider: ModelProvider,
   options: Omit<OpenAiAgentsOptions, "governance">
 ): Effect.Effect<ModelProvider, ConfigurationError, Host.HostServices> =>
-  Effect.flatMap(Host.make, (governance) => {
-    const problem = problemOf(provider)
-    return problem === undefined
-      ? Effect.sync(() => governWith(provider, { ...options, governance }))
-      : Effect.fail(problem)
-  })
+  Host.using((governance) => governWith(provider, { ...options, governance }))
 
 /** One model object, for an agent that has its own: the SDK does not say what it is called, and the price depends on it. */
 export const governModel = (model: Model, name: string, options: OpenAiAgentsOptions): Model => {
@@ -79,7 +74,7 @@ class GovernedProvider implements ModelProvider {
 const governed = new WeakSet<object>()
 
 const whoOf = (options: OpenAiAgentsOptions): Who => {
-  options.governance.run(Wrappers.use((wrappers) => wrappers.register("openai-agents")))
+  register(options.governance, "openai-agents")
   return { ...options, sessionId: options.sessionId ?? crypto.randomUUID() }
 }
 

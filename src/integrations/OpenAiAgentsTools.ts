@@ -1,8 +1,8 @@
 import type { FunctionTool } from "@openai/agents"
-import { Effect } from "effect"
 import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
 import { approvalOf, useApproved } from "./ApprovedTool.ts"
 import { record } from "./Reading.ts"
+import { warnGoverned } from "./Registration.ts"
 import type { ToolOptions } from "./Tool.ts"
 
 export interface OpenAiAgentsToolOptions
@@ -21,8 +21,7 @@ type AnyTool = FunctionTool<any, any, any>
  */
 export const governTool = <T extends AnyTool>(tool: T, options: OpenAiAgentsToolOptions): T => {
   if (governed.has(tool)) {
-    const facts = { wrapper: "openai-agents", tool: tool.name }
-    options.governance.run(Effect.logWarning("wrapper.already_governed", facts))
+    warnGoverned(options.governance, "openai-agents", { tool: tool.name })
     return tool
   }
   governed.add(tool)

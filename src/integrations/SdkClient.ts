@@ -1,10 +1,9 @@
-import { Effect, Schema } from "effect"
+import { Schema } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { AgentId } from "../schema/Ids.ts"
-import { Wrappers } from "../services/Wrappers.ts"
-import * as Host from "./Host.ts"
 import { LogicalCall } from "./LogicalCall.ts"
 import type { GovernOptions } from "./ModelCall.ts"
+import { register, warnGoverned } from "./Registration.ts"
 
 type Fetch = typeof globalThis.fetch
 
@@ -56,27 +55,14 @@ export const governSdk = <Client extends object>(
   const problem = problemOf(client, sdk, agentId)
   if (problem !== undefined) throw problem
   if (governed.has(client)) {
-    governance.run(Effect.logWarning("wrapper.already_governed", { sdk: sdk.name, agent: agentId }))
+    warnGoverned(governance, sdk.name, { agent: agentId })
     return client
   }
-  const sdkVersion = versionOf(client)
-  governance.run(Wrappers.use((wrappers) => wrappers.register(sdk.name, { sdkVersion })))
+  register(governance, sdk.name, versionOf(client))
   // `problemOf` has seen that it has what is patched.
   patch(client as unknown as SdkClient, sdk, install)
   return client
 }
-
-/** The same for Effect programs: governance is what the program runs with. */
-export const governSdkEffect = <Client, Options extends { readonly governance: Host.Host }>(
-  options: Omit<Options, "governance">,
-  govern: (options: Options) => Client
-): Effect.Effect<Client, ConfigurationError, Host.HostServices> =>
-  Effect.flatMap(Host.make, (governance) =>
-    // The options without the one that stands here.
-    Effect.suspend(() => Effect.succeed(govern({ ...options, governance } as unknown as Options)))
-  ).pipe(
-    Effect.catchDefect((defect) => (defect instanceof ConfigurationError ? Effect.fail(defect) : Effect.die(defect)))
-  )
 
 const patch = (client: SdkClient, sdk: Sdk, install: Install): void => {
   const { makeRequest, withOptions } = client
