@@ -1,17 +1,15 @@
 import { ApprovalPending } from "../schema/Gate.ts"
 import { AgentId } from "../schema/Ids.ts"
-import { type Approval, approvalOf, useApproved } from "./ApprovedTool.ts"
 import { items, record } from "./Reading.ts"
 import { warnGoverned } from "./Registration.ts"
-import type { ToolOptions } from "./Tool.ts"
+import { type Approval, approvalOf, type ToolOwner, useApproved, useOf } from "./ToolApproval.ts"
 
 /** The SDK's own `ToolSet` refuses tools without `execute` where optional properties are exact. */
 type Tools = { readonly [name: string]: object }
 
 type InputOf<T> = T extends { readonly execute?: (input: infer Input, ...rest: never) => unknown } ? Input : never
 
-export interface AiSdkToolOptions<Set extends Tools = Tools>
-  extends Pick<ToolOptions, "governance" | "agentId" | "sessionId" | "metadata" | "maxUsd"> {
+export interface AiSdkToolOptions<Set extends Tools = Tools> extends ToolOwner {
   /** Which uses wait for a person besides those that the gate policy names: all of a tool, or by its arguments. */
   readonly approve?: {
     readonly [Name in keyof Set]?: boolean | ((input: InputOf<Set[Name]>) => boolean | PromiseLike<boolean>)
@@ -20,7 +18,7 @@ export interface AiSdkToolOptions<Set extends Tools = Tools>
    * Without `wait: true` a use that needs a person stops the run with a `tool-approval-request`; with it, the tool waits where
    * it stands.
    */
-  readonly approval?: ToolOptions["approval"]
+  readonly approval?: ToolOwner["approval"]
 }
 
 /** What `generateText`, `streamText` and `ToolLoopAgent` take: spread it into their settings. */
@@ -51,7 +49,7 @@ interface ExecuteOptions {
  * them counts for nothing (BEY-03, BEY-10). Tools without `execute` run elsewhere and are left as they are.
  */
 export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOptions<Set>): GovernedTools<Set> => {
-  const { agentId, approval, approve, governance, maxUsd, metadata, sessionId } = options
+  const { agentId, approval, approve, governance } = options
 
   const needs = async (name: string, input: unknown, use: object) => {
     for (const rule of [ownOf(approve, name), record(ownOf(tools, name)).needsApproval]) {
@@ -60,15 +58,9 @@ export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOpt
     return false
   }
 
-  const useOf = async (name: string, input: unknown, given: ExecuteOptions) => {
+  const asked = async (name: string, input: unknown, given: ExecuteOptions) => {
     const required = await needs(name, input, given)
-    const { abortSignal: signal, toolCallId } = given
-    return {
-      ...{ governance, agentId, sessionId, metadata, maxUsd, tool: name, signal },
-      // An id of a call means nothing in another conversation.
-      callKey: sessionId === undefined ? toolCallId : `${sessionId}\n${toolCallId}`,
-      approval: { wait: false, ...approval, ...(required ? { required } : {}) }
-    }
+    return { ...useOf(options, name, given.toolCallId, required), signal: given.abortSignal }
   }
 
   const governed = (name: string, tool: object): object => {
@@ -80,7 +72,7 @@ export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOpt
       return tool
     }
     const run = async (input: unknown, given: ExecuteOptions) =>
-      useApproved(await useOf(name, input, given), input, (approved, abortSignal) =>
+      useApproved(await asked(name, input, given), input, (approved, abortSignal) =>
         lastOf(execute.call(tool, approved, { ...given, abortSignal }))
       )
     const made = { ...tool, execute: run }
@@ -96,7 +88,7 @@ export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOpt
       const { input, toolCallId, toolName } = toolCall
       const runsHere = typeof record(ownOf(tools, toolName)).execute === "function"
       if (!runsHere || approval?.wait === true) return { type: "not-applicable" }
-      const use = await useOf(toolName, input, { toolCallId, messages })
+      const use = await asked(toolName, input, { toolCallId, messages })
       const answer = await approvalOf(use, input)
       if (answer._tag === "Waiting" && isResumed(messages, toolCallId)) {
         // Somebody said yes in the history; no person has said so here.

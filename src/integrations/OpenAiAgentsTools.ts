@@ -1,14 +1,12 @@
 import type { FunctionTool } from "@openai/agents"
 import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
-import { approvalOf, useApproved } from "./ApprovedTool.ts"
 import { record } from "./Reading.ts"
 import { warnGoverned } from "./Registration.ts"
-import type { ToolOptions } from "./Tool.ts"
+import { approvalOf, type ToolOwner, useApproved, useOf } from "./ToolApproval.ts"
 
-export interface OpenAiAgentsToolOptions
-  extends Pick<ToolOptions, "governance" | "agentId" | "sessionId" | "metadata" | "maxUsd"> {
+export interface OpenAiAgentsToolOptions extends ToolOwner {
   /** Without `wait: true` a use that needs a person interrupts the run; with it, the tool waits where it stands. */
-  readonly approval?: ToolOptions["approval"]
+  readonly approval?: ToolOwner["approval"]
 }
 
 /** Any tool that this process runs; its type has the types of its own arguments in places that contradict each other. */
@@ -26,20 +24,12 @@ export const governTool = <T extends AnyTool>(tool: T, options: OpenAiAgentsTool
   }
   governed.add(tool)
   const { invoke, needsApproval } = tool
-  const { agentId, approval, governance, maxUsd, metadata, sessionId } = options
-  const waits = approval?.wait === true
-
-  const useOf = (callId: string, required: boolean) => ({
-    ...{ governance, agentId, sessionId, metadata, maxUsd, tool: tool.name },
-    // An id of a call means nothing in another conversation.
-    callKey: sessionId === undefined ? callId : `${sessionId}\n${callId}`,
-    approval: { wait: false, ...approval, ...(required ? { required } : {}) }
-  })
+  const waits = options.approval?.wait === true
 
   tool.needsApproval = async (context, input, callId) => {
     const required = await needsApproval.call(tool, context, input, callId)
     if (waits || callId === undefined) return required && !waits
-    const { _tag } = await approvalOf(useOf(callId, required), input)
+    const { _tag } = await approvalOf(useOf(options, tool.name, callId, required), input)
     return _tag === "Waiting"
   }
 
@@ -47,7 +37,7 @@ export const governTool = <T extends AnyTool>(tool: T, options: OpenAiAgentsTool
     const asked = parsed(input)
     const callId = details?.toolCall?.callId ?? crypto.randomUUID()
     const required = await needsApproval.call(tool, context, asked, callId)
-    const use = { ...useOf(callId, required), signal: details?.signal }
+    const use = { ...useOf(options, tool.name, callId, required), signal: details?.signal }
     try {
       return await useApproved(use, asked, (approved, signal) => {
         const given = JSON.stringify(approved) === JSON.stringify(asked) ? input : JSON.stringify(approved)

@@ -11,14 +11,14 @@ import { Gates } from "./Gates.ts"
 import { Governor, type Ticket } from "./Governor.ts"
 
 /** The call of a tool whose arguments come with each use. */
-export type ApprovedTool = Omit<Extract<CallOptions, { readonly tool: string }>, "input">
+export type ToolCallOptions = Omit<Extract<CallOptions, { readonly tool: string }>, "input">
 
 /**
  * Runs a function as the call of a tool. It gets the snapshot that the rooms have seen, never the caller's own object (T-06),
  * and where a reviewer changed the arguments, those: then every room is passed again with them (BEY-10).
  */
 export const governedTool =
-  (call: ApprovedTool) =>
+  (call: ToolCallOptions) =>
   <A, E, R>(use: (input: JsonValue, ticket: Ticket) => Effect.Effect<A, E, R>) =>
   (input: unknown): Effect.Effect<A, E | Refusal | ModuleDisabledError, R | Governor | Gates> =>
     Effect.gen(function* () {
@@ -42,7 +42,7 @@ export const governedTool =
     })
 
 /** The same with a person in between, whatever the policy says (GAT-04). */
-export const requireApproval = (call: ApprovedTool) =>
+export const requireApproval = (call: ToolCallOptions) =>
   governedTool({ ...call, approval: { ...call.approval, required: true } })
 
 /** Marks are for what is stored: the function acts on the values themselves. */

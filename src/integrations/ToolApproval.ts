@@ -14,7 +14,20 @@ export type Approval =
   /** A person said no, the one approval was used, or the agent may not use the tool at all. */
   | { readonly _tag: "Refused"; readonly error: { readonly message: string } }
 
+/** Whose tools a framework runs; without `approval.wait` a use that needs a person stops the run. */
+export type ToolOwner = Pick<ToolOptions, "governance" | "agentId" | "sessionId" | "metadata" | "maxUsd" | "approval">
+
 type Use = ToolOptions & { readonly callKey: string }
+
+/** A use by the framework's own id, which means nothing in another conversation; `required` where the tool itself wants a person. */
+export const useOf = (owner: ToolOwner, tool: string, callId: string, required: boolean): Use => {
+  const { agentId, approval, governance, maxUsd, metadata, sessionId } = owner
+  return {
+    ...{ governance, agentId, sessionId, metadata, maxUsd, tool },
+    callKey: sessionId === undefined ? callId : `${sessionId}\n${callId}`,
+    approval: { wait: false, ...approval, ...(required ? { required } : {}) }
+  }
+}
 
 /** Opens the request of a use that needs a person, once, and says what became of it. The framework's own word counts for nothing (BEY-03). */
 export const approvalOf = (use: Use, input: unknown): Promise<Approval> =>
