@@ -3,28 +3,23 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { compiled } from "../support/Compiled.ts"
 
-const root = join(import.meta.dirname, "../..")
-// Beside the sources, so that it finds its dependencies as an installed package does.
-const compiled = mkdtempSync(join(root, ".compiled-"))
+let dist = ""
 const data = mkdtempSync(join(tmpdir(), "governance-compiled-"))
 
 const governance = (...args: ReadonlyArray<string>) =>
-  execFileSync(process.execPath, [join(compiled, "cli/main.js"), ...args, "--data-dir", join(data, "db")], {
+  execFileSync(process.execPath, [join(dist, "cli/main.js"), ...args, "--data-dir", join(data, "db")], {
     cwd: data,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "ignore"]
   })
 
 describe("the compiled package", () => {
-  beforeAll(() => {
-    execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json", "--outDir", compiled], {
-      cwd: root
-    })
+  beforeAll(async () => {
+    dist = await compiled()
   }, 120_000)
-  afterAll(() => {
-    for (const directory of [compiled, data]) rmSync(directory, { recursive: true, force: true })
-  })
+  afterAll(() => rmSync(data, { recursive: true, force: true }))
 
   it("brings its own database and migrations: what it writes, it verifies (MIG-05)", { timeout: 60_000 }, () => {
     governance("emit", "package.tried", "--agent", "packer")

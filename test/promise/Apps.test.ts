@@ -43,8 +43,8 @@ const until = async <A>(look: () => Promise<A | undefined>): Promise<A> => {
 }
 
 describe("the compiled package in plain JavaScript", { timeout: 60_000 }, () => {
-  beforeAll(() => {
-    ;({ project, remove } = install())
+  beforeAll(async () => {
+    ;({ project, remove } = await install())
   }, 120_000)
   afterAll(() => remove())
 

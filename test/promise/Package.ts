@@ -1,24 +1,20 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import { compiled } from "../support/Compiled.ts"
 
 export const root = join(import.meta.dirname, "../..")
 
 /** The compiled package in the `node_modules` of a project of its own, with the examples beside it: as its users have it. */
-export const install = () => {
+export const install = async () => {
+  const dist = await compiled()
   const project = mkdtempSync(join(root, ".compiled-"))
   const installed = join(project, "node_modules/effect-governance")
   mkdirSync(installed, { recursive: true })
   writeFileSync(join(project, "package.json"), JSON.stringify({ name: "app", private: true, type: "module" }))
-  execFileSync(
-    join(root, "node_modules/.bin/tsc"),
-    ["-p", "tsconfig.build.json", "--outDir", join(installed, "dist")],
-    {
-      cwd: root
-    }
-  )
+  cpSync(dist, join(installed, "dist"), { recursive: true })
   cpSync(join(root, "package.json"), join(installed, "package.json"))
   symlinkSync(join(root, "migrations"), join(installed, "migrations"))
   cpSync(join(root, "examples"), join(project, "examples"), { recursive: true })
