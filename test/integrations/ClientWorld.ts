@@ -1,18 +1,12 @@
 import { Effect, Layer, ManagedRuntime } from "effect"
-import * as Host from "../../src/integrations/Host.ts"
+import type * as Host from "../../src/integrations/Host.ts"
 import type * as Postgres from "../../src/layers/Postgres.ts"
-import type { ScopePolicyInput } from "../../src/schema/AgentScope.ts"
-import type { BudgetPolicyInput } from "../../src/schema/Cost.ts"
-import { AgentScope } from "../../src/services/AgentScope.ts"
-import { Audit } from "../../src/services/Audit.ts"
-import { Cost } from "../../src/services/Cost.ts"
-import { Presence } from "../../src/services/Presence.ts"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
 import { FakeProvider, type FakeScript } from "../../src/testing/FakeProvider.ts"
 import { capture, memory } from "../services/World.ts"
+import { type AgentPolicies, governedAgent, halt, kinds, money, until } from "./Agent.ts"
 
-export const agentId = "clerk"
-export const sessionId = "s1"
+export { agentId, rejection, sessionId, until } from "./Agent.ts"
 
 /** What stores of both kinds give. */
 type Services = Extract<Layer.Success<ReturnType<typeof memory>>, Layer.Success<ReturnType<typeof Postgres.layer>>>
@@ -30,10 +24,8 @@ export interface ClientWorld extends AsyncDisposable {
   readonly logged: (name: string) => ReadonlyArray<unknown>
 }
 
-export interface WorldOptions extends GovernanceOptions {
+export interface WorldOptions extends GovernanceOptions, AgentPolicies {
   readonly script?: FakeScript
-  readonly scope?: Partial<ScopePolicyInput>
-  readonly budget?: BudgetPolicyInput
   /** With routing, and with coverage that looks at the provider's address. */
   readonly measured?: boolean
   /** Other stores than those in memory. */
@@ -42,7 +34,7 @@ export interface WorldOptions extends GovernanceOptions {
 
 /** A provider on loopback, governance over it, and an agent that may do anything for ten dollars. */
 export const openWorld = async (options: WorldOptions = {}): Promise<ClientWorld> => {
-  const { budget = { perSessionUsd: 10 }, layer, measured, scope, script, ...settings } = options
+  const { budget, gated, layer, measured, scope, script, ...settings } = options
   const log = capture()
   const provider = await FakeProvider.start(script ?? {})
   const measuring = {
@@ -52,37 +44,19 @@ export const openWorld = async (options: WorldOptions = {}): Promise<ClientWorld
   const stores = layer ?? memory({ ...settings, ...(measured === true ? measuring : {}) })
   const runtime = ManagedRuntime.make(Layer.provideMerge(stores, log.layer))
   const run: ClientWorld["run"] = (effect) => runtime.runPromise(effect)
-  const governance = await run(
-    Effect.gen(function* () {
-      yield* (yield* AgentScope).register({ agentId, allowedTools: ["*"], ...scope })
-      yield* (yield* Cost).register({ agentId, ...budget })
-      return yield* Host.make
-    })
-  )
-  const money = (session = sessionId) =>
-    run(
-      Effect.map(
-        Cost.use((cost) => cost.snapshot(agentId, session)),
-        ({ state }) => ({ spent: Number(state.sessionUsd), held: Number(state.heldUsd) })
-      )
-    )
+  const governance = await run(governedAgent({ budget, gated, scope }))
+  const moneyOf = (session?: string) => run(money(session))
   return {
     provider,
     governance,
     run,
-    money,
+    money: moneyOf,
     spent: async (session) => {
-      await until(async () => (await money(session)).held === 0)
-      return (await money(session)).spent
+      await until(async () => (await moneyOf(session)).held === 0)
+      return (await moneyOf(session)).spent
     },
-    kinds: (session = sessionId) =>
-      run(
-        Effect.map(
-          Audit.use((audit) => audit.traceSessionChain(session)),
-          (rows) => rows.map(({ kind }) => kind)
-        )
-      ),
-    halt: () => run(Presence.use((presence) => presence.halt(agentId, { by: "ada", reason: "stop" }))),
+    kinds: (session) => run(kinds(session)),
+    halt: () => run(halt),
     logged: log.named,
     [Symbol.asyncDispose]: async () => {
       await runtime.dispose()
@@ -95,21 +69,3 @@ export const openWorld = async (options: WorldOptions = {}): Promise<ClientWorld
 export const slowly = (governance: Host.Host): Host.Host => ({
   run: (effect) => governance.run(Effect.delay(effect, "600 millis"))
 })
-
-/** Asks again until it is so; fails after five seconds. */
-export const until = async (is: () => boolean | Promise<boolean>): Promise<void> => {
-  const from = performance.now()
-  while (!(await is())) {
-    if (performance.now() - from > 5000) throw new Error(`never happened: ${is}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
-/** What a promise rejects with. */
-export const rejection = (promise: PromiseLike<unknown>): Promise<unknown> =>
-  Promise.resolve(promise).then(
-    (value) => {
-      throw new Error(`did not reject, but gave ${JSON.stringify(value)}`)
-    },
-    (error: unknown) => error
-  )

@@ -1,19 +1,12 @@
 import { Effect, Layer, ManagedRuntime } from "effect"
-import * as Host from "../../src/integrations/Host.ts"
-import type { ScopePolicyInput } from "../../src/schema/AgentScope.ts"
-import type { BudgetPolicyInput } from "../../src/schema/Cost.ts"
-import { AgentScope } from "../../src/services/AgentScope.ts"
-import { Audit } from "../../src/services/Audit.ts"
-import { Cost } from "../../src/services/Cost.ts"
+import type * as Host from "../../src/integrations/Host.ts"
 import { Gates } from "../../src/services/Gates.ts"
-import { Policies } from "../../src/services/Policies.ts"
-import { Presence } from "../../src/services/Presence.ts"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
 import { FakeProvider, type FakeScript } from "../../src/testing/FakeProvider.ts"
 import { capture, memory } from "../services/World.ts"
+import { type AgentPolicies, agentId, governedAgent, halt, kinds, money, until } from "./Agent.ts"
 
-export const agentId = "clerk"
-export const sessionId = "s1"
+export { agentId, rejection, sessionId, until } from "./Agent.ts"
 
 type Services = Layer.Success<ReturnType<typeof memory>>
 
@@ -34,39 +27,21 @@ export interface FrameworkWorld extends AsyncDisposable {
   readonly logged: (name: string) => ReadonlyArray<unknown>
 }
 
-export interface WorldOptions extends GovernanceOptions {
+export interface WorldOptions extends GovernanceOptions, AgentPolicies {
   readonly script?: FakeScript
-  readonly scope?: Partial<ScopePolicyInput>
-  readonly budget?: BudgetPolicyInput
-  /** Tools that wait for a person. */
-  readonly gated?: ReadonlyArray<string>
   /** Other stores than those in memory. */
   readonly layer?: Layer.Layer<Services, unknown>
 }
 
 /** A provider on loopback, governance over it, and an agent that may do anything for ten dollars. */
 export const openWorld = async (options: WorldOptions = {}): Promise<FrameworkWorld> => {
-  const { budget = { perSessionUsd: 10 }, gated = [], layer, scope, script, ...settings } = options
+  const { budget, gated = [], layer, scope, script, ...settings } = options
   const log = capture()
   const provider = await FakeProvider.start(script ?? {})
   const runtime = ManagedRuntime.make(Layer.provideMerge(layer ?? memory(settings), log.layer))
   const run: FrameworkWorld["run"] = (effect) => runtime.runPromise(effect)
-  const governance = await run(
-    Effect.gen(function* () {
-      yield* (yield* AgentScope).register({ agentId, allowedTools: ["*"], ...scope })
-      yield* (yield* Cost).register({ agentId, ...budget })
-      yield* (yield* Policies).register(agentId, "gate", { requireApproval: [...gated] })
-      yield* (yield* Presence).heartbeat(agentId, { operatorId: "olga@example.org" })
-      return yield* Host.make
-    })
-  )
-  const money = () =>
-    run(
-      Effect.map(
-        Cost.use((cost) => cost.snapshot(agentId, sessionId)),
-        ({ state }) => ({ spent: Number(state.sessionUsd), held: Number(state.heldUsd) })
-      )
-    )
+  const governance = await run(governedAgent({ budget, gated, scope }))
+  const moneyNow = () => run(money())
   const cards = async () =>
     (await run(Gates.use((gates) => gates.list({ agentId })))).map(({ gate, token }) => ({
       token: token ?? "",
@@ -84,19 +59,13 @@ export const openWorld = async (options: WorldOptions = {}): Promise<FrameworkWo
     provider,
     governance,
     run,
-    money,
+    money: moneyNow,
     spent: async () => {
-      await until(async () => (await money()).held === 0)
-      return (await money()).spent
+      await until(async () => (await moneyNow()).held === 0)
+      return (await moneyNow()).spent
     },
-    kinds: () =>
-      run(
-        Effect.map(
-          Audit.use((audit) => audit.traceSessionChain(sessionId)),
-          (rows) => rows.map(({ kind }) => kind)
-        )
-      ),
-    halt: () => run(Presence.use((presence) => presence.halt(agentId, { by: "ada", reason: "stop" }))),
+    kinds: () => run(kinds()),
+    halt: () => run(halt),
     cards,
     grant: (edited) => decide("grant", edited === undefined ? {} : { arguments: edited }),
     deny: () => decide("deny", {}),
@@ -107,24 +76,6 @@ export const openWorld = async (options: WorldOptions = {}): Promise<FrameworkWo
     }
   }
 }
-
-/** Asks again until it is so; fails after five seconds. */
-export const until = async (is: () => boolean | Promise<boolean>): Promise<void> => {
-  const from = performance.now()
-  while (!(await is())) {
-    if (performance.now() - from > 5000) throw new Error(`never happened: ${is}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
-/** What a promise rejects with. */
-export const rejection = (promise: PromiseLike<unknown>): Promise<unknown> =>
-  Promise.resolve(promise).then(
-    (value) => {
-      throw new Error(`did not reject, but gave ${JSON.stringify(value)}`)
-    },
-    (error: unknown) => error
-  )
 
 /** The tag of a refusal, wherever in the causes of an error it is. */
 export const tagOf = (error: unknown): string => {

@@ -1,19 +1,13 @@
 import { Context, Effect, Layer, Schedule } from "effect"
 import { FetchHttpClient, type HttpClient } from "effect/http"
 import * as Governed from "../../../src/integrations/LanguageModel.ts"
-import type { ScopePolicyInput } from "../../../src/schema/AgentScope.ts"
-import type { BudgetPolicyInput } from "../../../src/schema/Cost.ts"
-import { AgentScope } from "../../../src/services/AgentScope.ts"
-import { Audit } from "../../../src/services/Audit.ts"
-import { Cost } from "../../../src/services/Cost.ts"
-import { Presence } from "../../../src/services/Presence.ts"
 import type { GovernanceOptions } from "../../../src/services/Settings.ts"
 import { FakeProvider, type FakeScript } from "../../../src/testing/FakeProvider.ts"
 import * as OpenAiCompatible from "../../../src/testing/OpenAiCompatible.ts"
 import { memory } from "../../services/World.ts"
+import { type AgentPolicies, agentId, governedAgent, money, sessionId } from "../Agent.ts"
 
-export const agentId = "clerk"
-export const sessionId = "s1"
+export { agentId, halt, money, outcomes as kinds, sessionId } from "../Agent.ts"
 export const model = "gpt-4o-mini"
 /** Nano-USD a token. */
 export const price = { input: 150, output: 600 }
@@ -21,10 +15,8 @@ export const price = { input: 150, output: 600 }
 /** The provider that the test scripts. */
 export class Provider extends Context.Service<Provider, FakeProvider>()("test/Provider") {}
 
-export interface WorldOptions extends GovernanceOptions {
+export interface WorldOptions extends GovernanceOptions, AgentPolicies {
   readonly script?: FakeScript
-  readonly scope?: Partial<ScopePolicyInput>
-  readonly budget?: BudgetPolicyInput
   readonly governed?: Partial<Governed.LanguageModelOptions>
   /** Below the model, instead of an ungoverned one. */
   readonly http?: Layer.Layer<HttpClient.HttpClient, never, Services>
@@ -49,17 +41,10 @@ export const layerModel = <R = never>(http: Layer.Layer<HttpClient.HttpClient, n
   )
 
 /** A governed model over a provider on loopback, and an agent that may do anything for ten dollars. */
-export const world = ({ budget, governed, http, scope, script, ...settings }: WorldOptions = {}) =>
+export const world = ({ budget, gated, governed, http, scope, script, ...settings }: WorldOptions = {}) =>
   Governed.layer({ agentId, sessionId, maxOutputTokens: 200, ...governed }).pipe(
     Layer.provide(layerModel<Services>(http ?? FetchHttpClient.layer)),
-    Layer.provideMerge(
-      Layer.effectDiscard(
-        Effect.gen(function* () {
-          yield* (yield* AgentScope).register({ agentId, allowedTools: ["*"], ...scope })
-          yield* (yield* Cost).register({ agentId, ...(budget ?? { perSessionUsd: 10 }) })
-        })
-      )
-    ),
+    Layer.provideMerge(Layer.effectDiscard(governedAgent({ budget, gated, scope }))),
     Layer.provideMerge(settings.enableCoverage === true ? layerCovered(settings) : memory(settings)),
     Layer.provideMerge(layerProvider(script))
   )
@@ -72,12 +57,6 @@ const layerCovered = (settings: GovernanceOptions) =>
     )
   )
 
-export const money = (session = sessionId) =>
-  Effect.map(
-    Cost.use((cost) => cost.snapshot(agentId, session)),
-    ({ state }) => ({ spent: Number(state.sessionUsd), held: Number(state.heldUsd) })
-  )
-
 /** Waits until nothing is held any more, and says what was spent. */
 export const spent = (session = sessionId) =>
   money(session).pipe(
@@ -86,13 +65,6 @@ export const spent = (session = sessionId) =>
     Effect.map((all) => all.spent)
   )
 
-export const kinds = (session = sessionId) =>
-  Effect.map(
-    Audit.use((audit) => audit.traceSessionChain(session)),
-    (rows) => rows.map(({ kind, metadata }) => [kind, Object(metadata).result].filter(Boolean).join(" "))
-  )
-
-export const halt = Presence.use((presence) => presence.halt(agentId, { by: "ada", reason: "stop" }))
 export const requests = Effect.map(Provider, ({ requests }) => requests.length)
 export const usage = { input: 10, output: 75 }
 export const exact = usage.input * price.input + usage.output * price.output

@@ -3,18 +3,13 @@ import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js"
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js"
 import { Effect, Layer, ManagedRuntime } from "effect"
 import { z } from "zod"
-import * as Host from "../../../src/integrations/Host.ts"
 import type { ScopePolicyInput } from "../../../src/schema/AgentScope.ts"
-import { AgentScope } from "../../../src/services/AgentScope.ts"
-import { Audit } from "../../../src/services/Audit.ts"
-import { Cost } from "../../../src/services/Cost.ts"
 import { Gates } from "../../../src/services/Gates.ts"
-import { Policies } from "../../../src/services/Policies.ts"
-import { Presence } from "../../../src/services/Presence.ts"
 import { capture, memory } from "../../services/World.ts"
+import { agentId, governedAgent, halt, money, outcomes } from "../Agent.ts"
 
-export const agentId = "clerk"
-export const sessionId = "s1"
+export { agentId, rejection, sessionId, until } from "../Agent.ts"
+
 type Services = Layer.Success<ReturnType<typeof memory>>
 
 export interface WorldOptions {
@@ -28,33 +23,19 @@ export const openWorld = async (options: WorldOptions = {}) => {
   const runtime = ManagedRuntime.make(Layer.provideMerge(memory(), log.layer))
   const run = <A, E>(effect: Effect.Effect<A, E, Services>) => runtime.runPromise(effect)
   const governance = await run(
-    Effect.gen(function* () {
-      yield* (yield* AgentScope).register({ agentId, allowedTools: ["*"], allowedApis: ["*"], ...options.scope })
-      yield* (yield* Cost).register({ agentId, perSessionUsd: options.perSessionUsd ?? 10 })
-      yield* (yield* Presence).heartbeat(agentId, { operatorId: "olga@example.org" })
-      yield* (yield* Policies).register(agentId, "gate", { requireApproval: [...(options.requireApproval ?? [])] })
-      return yield* Host.make
+    governedAgent({
+      scope: { allowedApis: ["*"], ...options.scope },
+      budget: { perSessionUsd: options.perSessionUsd ?? 10 },
+      gated: options.requireApproval ?? []
     })
   )
   return {
     governance,
     run,
     logged: log.named,
-    money: () =>
-      run(
-        Effect.map(
-          Cost.use((cost) => cost.snapshot(agentId, sessionId)),
-          ({ state }) => ({ spent: Number(state.sessionUsd), held: Number(state.heldUsd) })
-        )
-      ),
-    kinds: () =>
-      run(
-        Effect.map(
-          Audit.use((audit) => audit.traceSessionChain(sessionId)),
-          (rows) => rows.map(({ kind, metadata }) => [kind, Object(metadata).result].filter(Boolean).join(" "))
-        )
-      ),
-    halt: () => run(Presence.use((presence) => presence.halt(agentId, { by: "ada", reason: "stop" }))),
+    money: () => run(money()),
+    kinds: () => run(outcomes()),
+    halt: () => run(halt),
     cards: () => run(Gates.use((gates) => gates.list({ agentId }))),
     grant: async (more: object = {}) =>
       run(
@@ -103,20 +84,4 @@ export const connect = async (
 ) => {
   const [ours, theirs] = InMemoryTransport.createLinkedPair()
   await Promise.all([server.connect(theirs), client.connect(ours)])
-}
-
-export const rejection = (promise: PromiseLike<unknown>): Promise<unknown> =>
-  Promise.resolve(promise).then(
-    (value) => {
-      throw new Error(`did not reject, but gave ${JSON.stringify(value)}`)
-    },
-    (error: unknown) => error
-  )
-
-export const until = async (is: () => boolean | Promise<boolean>): Promise<void> => {
-  const from = performance.now()
-  while (!(await is())) {
-    if (performance.now() - from > 5000) throw new Error(`never happened: ${is}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }
