@@ -8,6 +8,7 @@ import { count, items, record, utf8Length } from "./Reading.ts"
 export const bodyOf = (model: string, { abortSignal: _, headers: __, includeRawChunks: ___, ...params }: CallParams) =>
   plainBody({ model, ...params })
 
+/** A value as plain JSON, with bytes as their number. */
 export const plainBody = (value: Body): Body => record(JSON.parse(JSON.stringify(value, plainValue)))
 
 /** Pictures and files count as many bytes as their text on the wire has; a good part of it is no token, which errs on the safe side. */

@@ -17,6 +17,7 @@ export const FiberCall = Context.Reference<LiveCall | null | undefined>(
   { defaultValue: () => undefined }
 )
 
+/** Runs what belongs to a call: wrappers and governed fetches below join it, and coverage counts what they send (BEY-13). */
 export const within = <A>(live: LiveCall, run: () => A): A => storage.run(live, () => live.enclose(run))
 
 /** A tool that runs below a model call is a call of its own, and so are the model calls that it makes. */

@@ -29,6 +29,7 @@ export interface Host {
   readonly run: <A, E>(effect: Effect.Effect<A, E, HostServices>) => Fiber.Fiber<A, E>
 }
 
+/** The governance that a program of Effect runs with, for code outside Effect. */
 export const make: Effect.Effect<Host, never, HostServices> = Effect.map(
   Effect.context<HostServices>(),
   (context): Host => ({ run: Effect.runForkWith(context) })

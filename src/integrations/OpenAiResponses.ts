@@ -29,6 +29,7 @@ export const responses: Wire = {
 
 const ends: ReadonlySet<string> = new Set(["response.completed", "response.incomplete", "response.failed"])
 
+/** Input tokens include the cached ones, output tokens the reasoning. */
 export const responseUsage = (reply: Body): ReportedUsage | undefined => {
   const usage = record(reply.usage)
   const inputTokens = count(usage.input_tokens)

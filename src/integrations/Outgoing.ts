@@ -15,6 +15,7 @@ export interface Outgoing {
   readonly send: (fetch: Fetch, signal: AbortSignal, body?: string) => Promise<Response>
 }
 
+/** Reads a request without using its body up. */
 export const outgoing = (input: Parameters<Fetch>[0], init: Parameters<Fetch>[1]): Outgoing => {
   const request = input instanceof Request ? input : undefined
   const url = request?.url ?? String(input)
@@ -42,6 +43,7 @@ export const outgoing = (input: Parameters<Fetch>[0], init: Parameters<Fetch>[1]
 /** The JSON object in the request's body; undefined where there is none. */
 export const readBody = async (request: Outgoing): Promise<Body | undefined> => parsedBody(await request.text())
 
+/** Undefined where the text is no JSON object. */
 export const parsedBody = (text: string | undefined): Body | undefined => {
   try {
     const value: unknown = JSON.parse(text ?? "")

@@ -5,7 +5,7 @@ import { governedTool } from "../services/GovernedTool.ts"
 import { outside } from "./CurrentCall.ts"
 import { type Host, promise } from "./Host.ts"
 
-/** For whom a tool runs, and how. */
+/** For whom a tool runs, and how. Tools of frameworks that stop a run for a person are in `ToolApproval`. */
 export interface ToolOptions {
   /** The Promise facade, or what `Host.make` gives an Effect program. */
   readonly governance: Host

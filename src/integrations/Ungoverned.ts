@@ -40,6 +40,7 @@ const judged = (asker: Asker, address: Address) =>
     if (!allowed) return yield* ungoverned(asker, address)
   })
 
+/** The refusal itself, for addresses and factories whose cost nobody can bound (THR-05). */
 export const ungoverned = (
   { agentId, provider }: Pick<Asker, "agentId" | "provider">,
   { method, path }: Address
