@@ -41,13 +41,13 @@ const isRefused = (error: unknown): boolean =>
 
 const isRefusal = (status: unknown) => typeof status === "number" && status >= 400
 
-/** SDKs wrap what `fetch` threw, and frameworks what SDKs threw. */
+/** SDKs wrap what `fetch` threw, and frameworks what SDKs threw; `effect/ai` calls it a reason. */
 const hasCause = (error: unknown, is: (one: ReturnType<typeof record>) => boolean): boolean => {
   let current = error
   for (let depth = 0; depth < 8 && typeof current === "object" && current !== null; depth++) {
     const one = record(current)
     if (is(one)) return true
-    current = one.cause
+    current = one.cause ?? one.reason
   }
   return false
 }

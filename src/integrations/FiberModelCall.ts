@@ -5,6 +5,7 @@ import { NanoUsd } from "../schema/Money.ts"
 import { DeclaredMaximumExceeded } from "../schema/WrappedCallError.ts"
 import type { Coverage } from "../services/Coverage.ts"
 import type { Spending, Ticket } from "../services/Governor.ts"
+import { neverSent } from "./CallEnd.ts"
 import type { End, LiveCall } from "./LiveCall.ts"
 import { Meter, type ReportedUsage } from "./Meter.ts"
 import { count, utf8Length } from "./Reading.ts"
@@ -114,7 +115,7 @@ export class FiberModelCall implements LiveCall {
     const usage = Exit.isSuccess(exit) && this.#isFinished ? exact : (exact ?? best)
     if (usage !== undefined) return { usage, ...(this.#provider === undefined ? {} : { provider: this.#provider }) }
     const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
-    return isRejected(error) || wasNeverSent(error) ? { usd: NanoUsd.make(0n) } : undefined
+    return isRejected(error) || neverSent(error) ? { usd: NanoUsd.make(0n) } : undefined
   }
 }
 
@@ -151,20 +152,3 @@ const unsent: ReadonlySet<AiError.AiErrorReason["_tag"]> = new Set<AiError.AiErr
   "InvalidUserInputError",
   "ToolConfigurationError"
 ])
-
-/** The connection was never made. */
-const wasNeverSent = (error: unknown): boolean => {
-  let current = error
-  for (let depth = 0; depth < 8 && typeof current === "object" && current !== null; depth++) {
-    if ("code" in current && typeof current.code === "string" && unreachable.has(current.code)) return true
-    current =
-      "cause" in current && current.cause !== undefined
-        ? current.cause
-        : "reason" in current
-          ? current.reason
-          : undefined
-  }
-  return false
-}
-
-const unreachable: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"])

@@ -1,7 +1,7 @@
 import { ToolMessage } from "@langchain/core/messages"
 import { isGovernanceError } from "../schema/GovernanceError.ts"
 import { promise } from "./Host.ts"
-import { visibleTools } from "./LangChainTools.ts"
+import { strictlyVisible } from "./LangChainTools.ts"
 import { toolName } from "./OpenAiChat.ts"
 import { record } from "./Reading.ts"
 import { type ToolOptions, useTool } from "./Tool.ts"
@@ -60,7 +60,7 @@ interface ToolCall {
 
 const visible = async <T extends object>({ agentId, governance }: MiddlewareOptions, tools: ReadonlyArray<T>) => {
   const names = tools.map((tool) => toolName(record(tool)))
-  const kept = new Set(await promise(governance, visibleTools(agentId, names)))
+  const kept = new Set(await promise(governance, strictlyVisible(agentId, names)))
   return tools.filter((_, at) => kept.has(names[at] ?? ""))
 }
 

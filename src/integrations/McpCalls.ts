@@ -1,11 +1,11 @@
 import { Effect } from "effect"
 import type { ApprovalOptions } from "../schema/CallPlan.ts"
-import { AgentScope } from "../services/AgentScope.ts"
 import { broken } from "./CallEnd.ts"
 import { type Host, promise } from "./Host.ts"
 import { begin } from "./LiveCall.ts"
 import type { McpMessage, McpTarget } from "./McpMessage.ts"
 import { useTool } from "./Tool.ts"
+import { visibleTools } from "./VisibleTools.ts"
 
 /** For whom the calls of an MCP connection are governed. */
 export interface McpOptions {
@@ -49,10 +49,7 @@ export const callsOf = (options: McpOptions, prefix: string, fallbackSession: st
     const shown = tools.map((name) => ({ name: prefix + name, plain: name }))
     return promise(
       governance,
-      AgentScope.use((scope) => scope.filterTools(who(peer).agentId, shown)).pipe(
-        Effect.catchTag("ModuleDisabledError", () => Effect.succeed(shown)),
-        Effect.map((kept) => new Set(kept.map(({ plain }) => plain)))
-      )
+      Effect.map(visibleTools(who(peer).agentId, shown), (kept) => new Set(kept.map(({ plain }) => plain)))
     )
   }
 

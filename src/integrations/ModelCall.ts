@@ -1,12 +1,12 @@
 import { Effect } from "effect"
 import type { ApprovalOptions, CallOptions } from "../schema/CallPlan.ts"
 import { estimateInputTokens } from "../schema/Pricing.ts"
-import { AgentScope } from "../services/AgentScope.ts"
 import { Routing } from "../services/Routing.ts"
 import { callInput } from "./CallInput.ts"
 import { type Host, promise } from "./Host.ts"
 import { begin, type LiveCall } from "./LiveCall.ts"
 import type { Body, ModelRequest, Provider, Wire } from "./Provider.ts"
+import { visibleTools } from "./VisibleTools.ts"
 
 /** For whom a client is governed. */
 export interface GovernOptions {
@@ -75,12 +75,9 @@ export const open = async <W extends RequestWire>(options: ModelCallOptions<W>):
 /** The tools that the model gets to see (SCP-06; with the scope module off all of them), and the model that routing chose. */
 const prepared = Effect.fnUntraced(function* (options: ModelCallOptions<RequestWire>, { model, tools }: ModelRequest) {
   const { agentId, provider, routes = true, sessionId } = options
-  const scope = yield* AgentScope
   const routing = yield* Routing
   return {
-    tools: yield* Effect.catchTag(scope.filterTools(agentId, tools), "ModuleDisabledError", () =>
-      Effect.succeed(tools)
-    ),
+    tools: yield* visibleTools(agentId, tools),
     model: routes ? yield* routing.suggest({ agentId, sessionId, model, provider: provider.name }) : model
   }
 })

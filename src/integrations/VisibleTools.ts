@@ -1,5 +1,13 @@
+import { Effect } from "effect"
+import { AgentScope } from "../services/AgentScope.ts"
 import type { Body } from "./Provider.ts"
 import { items, record } from "./Reading.ts"
+
+/** The tools that an agent may see, by name or with one (SCP-06). With the scope module off nothing is hidden. */
+export const visibleTools = <T extends string | { readonly name: string }>(agentId: string, tools: ReadonlyArray<T>) =>
+  AgentScope.use((scope) => scope.filterTools(agentId, tools)).pipe(
+    Effect.catchTag("ModuleDisabledError", () => Effect.succeed(tools))
+  )
 
 /** A request without its hidden tools (SCP-06). A choice that names one of them goes too, and every choice with the last tool. */
 export const withVisibleTools = (
