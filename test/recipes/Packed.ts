@@ -3,11 +3,12 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { root } from "../house/Tree.ts"
+import { compiled } from "../support/Compiled.ts"
 
 /** This package as npm would publish it: compiled, packed, and unpacked again, with its own dependencies beside it. */
 export interface Packed {
   /** Compiles and packs; before anything else. */
-  readonly pack: () => void
+  readonly pack: () => Promise<void>
   /** A directory with nothing in it, in which `governance` runs from that package. */
   readonly work: string
   readonly governance: (...args: ReadonlyArray<string>) => string
@@ -31,8 +32,8 @@ export const prepare = (): Packed => {
   mkdirSync(source)
   mkdirSync(work)
   return {
-    pack: () => {
-      run(root, join(root, "node_modules/.bin/tsc"), "-p", "tsconfig.build.json", "--outDir", join(source, "dist"))
+    pack: async () => {
+      cpSync(await compiled(), join(source, "dist"), { recursive: true })
       for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE", "migrations", "recipes"]) {
         cpSync(join(root, name), join(source, name), { recursive: true })
       }
