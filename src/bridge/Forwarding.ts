@@ -17,6 +17,7 @@ export const make = Effect.fnUntraced(function* (size: number, sender: Sender, l
   const queue = yield* Effect.acquireRelease(Queue.sliding<AuditRecord>(size), Queue.shutdown)
   let taken = 0
   let warnedMs = Number.NEGATIVE_INFINITY
+  let complainedMs = Number.NEGATIVE_INFINITY
   let failures = 0
 
   const count = () => {
@@ -42,15 +43,23 @@ export const make = Effect.fnUntraced(function* (size: number, sender: Sender, l
       return full ? warn : Effect.void
     })
 
+  const complain = Effect.fnUntraced(function* (answers: ReadonlyArray<Answer>) {
+    const worst = answers.find(({ _tag }) => _tag === "Rejected" || _tag === "Refused")
+    const nowMs = yield* Clock.currentTimeMillis
+    if (worst === undefined || nowMs - complainedMs < warnEveryMs) return
+    complainedMs = nowMs
+    const { dropped4xx, droppedRefused } = counters
+    if (worst._tag === "Rejected") {
+      yield* Effect.logWarning("platform.bridge_rejected", { status: worst.status, dropped: dropped4xx })
+    } else if (worst._tag === "Refused") {
+      yield* Effect.logWarning("platform.bridge_refused", { problem: worst.problem, dropped: droppedRefused })
+    }
+  })
+
   const tally = Effect.fnUntraced(function* (answers: ReadonlyArray<Answer>) {
     for (const { _tag } of answers) counters[counterOf[_tag]]++
     counters.inFlight -= answers.length
-    const worst = answers.find(({ _tag }) => _tag === "Rejected" || _tag === "Refused")
-    if (worst?._tag === "Rejected") {
-      yield* Effect.logWarning("platform.bridge_rejected", { status: worst.status, events: answers.length })
-    } else if (worst?._tag === "Refused") {
-      yield* Effect.logWarning("platform.bridge_refused", { problem: worst.problem, events: answers.length })
-    }
+    yield* complain(answers)
     failures = answers.some(({ _tag }) => _tag === "Failed") ? failures + 1 : 0
     if (failures >= failuresBeforeHold) yield* Effect.sleep(hold)
   })

@@ -39,6 +39,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const repeated = new Set<string>()
   let line: Line | null = null
   let failures = 0
+  let warnedMs = Number.NEGATIVE_INFINITY
   let current: ReadonlyArray<Waiting> = []
 
   const pause = Effect.suspend(() =>
@@ -46,6 +47,16 @@ export const make = Effect.fnUntraced(function* (options: {
       Effect.sleep(Duration.millis(Math.min(60_000, 1000 * 2 ** Math.min(failures, 10)) * (0.8 + 0.4 * jitter)))
     )
   )
+
+  /** Now and then, when it has not worked for a while: an outbox that waits loses nothing, and should not do it unseen. */
+  const complain = Effect.fnUntraced(function* (answers: ReadonlyArray<Answer>) {
+    const nowMs = yield* Clock.currentTimeMillis
+    const last = answers.at(-1)
+    if (failures < failuresBeforeWarning || nowMs - warnedMs < warnEveryMs || last?._tag === "Disabled") return
+    warnedMs = nowMs
+    const said = last?._tag === "Rejected" ? `${last.status}` : last?._tag
+    yield* Effect.logWarning("platform.outbox_waits", { reader, said, attempts: failures })
+  })
 
   /** Sends until the platform has taken or refused each; what was refused comes back. Never ends with the latch set. */
   const insist = Effect.fnUntraced(function* (
@@ -67,7 +78,7 @@ export const make = Effect.fnUntraced(function* (options: {
       }
       failures = open.length < left.length ? 0 : failures + 1
       left = open
-      if (left.length > 0) yield* pause
+      if (left.length > 0) yield* Effect.andThen(complain(answers), pause)
     }
     return left
   })
@@ -215,6 +226,9 @@ interface Line {
   revision: number
   readonly sender: Sender.Sender
 }
+
+const failuresBeforeWarning = 5
+const warnEveryMs = 10 * 60_000
 
 /** Refused for what it is; every other refusal may pass. */
 const poisonous: ReadonlySet<number> = new Set([400, 409, 413, 422])

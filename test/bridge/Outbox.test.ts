@@ -7,7 +7,7 @@ import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { BridgeStateStore } from "../../src/services/BridgeStateStore.ts"
 import * as Settings from "../../src/services/Settings.ts"
-import { memory } from "../services/World.ts"
+import { capture, memory } from "../services/World.ts"
 import { doorTo, type Reply, type Scripted, scripted } from "./Platform.ts"
 import { addsUp, platformOptions } from "./World.ts"
 
@@ -178,10 +178,12 @@ describe("the outbox", () => {
   it.effect("a wrong path or a missing right is no fault of an event: nothing is passed over (B-21)", () => {
     let wrong = true
     const platform = scripted(() => (wrong ? { status: 404 } : undefined))
+    const lines = capture()
     return Effect.gen(function* () {
-      yield* process(platform)
+      yield* Effect.provide(process(platform), lines.layer)
       for (let i = 0; i < 10; i++) yield* log(`${i}`)
       yield* TestClock.adjust("5 minutes")
+      assert.lengthOf(lines.named("platform.outbox_waits"), 1)
       wrong = false
       yield* TestClock.adjust("2 minutes")
       assert.lengthOf(names(platform), 10)
