@@ -26,6 +26,8 @@ describe("the package", () => {
       "./mcp",
       "./otel",
       "./agent-framework",
+      "./bridge",
+      "./platform",
       "./promise",
       "./schema/*",
       "./testing/*",
