@@ -2,7 +2,7 @@ import { estimateInputTokens } from "../schema/Pricing.ts"
 import type { CallParams, StreamPart } from "./AiSdkModel.ts"
 import type { ReportedUsage } from "./Meter.ts"
 import type { Body } from "./Provider.ts"
-import { count, items, record, utf8Length } from "./Reading.ts"
+import { count, items, outputOf, record, utf8Length } from "./Reading.ts"
 
 /** A request as plain JSON, for hashes, estimates and the person who approves it: without headers, which hold keys, and signals. */
 export const bodyOf = (model: string, { abortSignal: _, headers: __, includeRawChunks: ___, ...params }: CallParams) =>
@@ -65,7 +65,7 @@ export const usageOf = (usage: unknown, model: string | undefined): ReportedUsag
   return {
     ...(model === undefined ? {} : { model }),
     inputTokens: total,
-    outputTokens: count(output.total) ?? count(outputTokens) ?? 0,
+    ...outputOf(output.total, outputTokens),
     cachedInputTokens: count(input.cacheRead) ?? count(cachedInputTokens) ?? 0,
     cacheWriteTokens,
     cacheWrite1hTokens: Math.min(hour, cacheWriteTokens),

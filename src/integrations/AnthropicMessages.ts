@@ -1,6 +1,6 @@
 import type { ReportedUsage } from "./Meter.ts"
 import type { Body, Wire } from "./Provider.ts"
-import { count, eventOf, items, record, utf8Length } from "./Reading.ts"
+import { count, eventOf, items, outputOf, record, utf8Length } from "./Reading.ts"
 import { withVisibleTools } from "./VisibleTools.ts"
 
 /** `POST /v1/messages` of Anthropic. */
@@ -50,7 +50,7 @@ const messageUsage = (message: Body, usage: Body): ReportedUsage | undefined => 
   return {
     ...(typeof message.model === "string" ? { model: message.model } : {}),
     inputTokens: plain + cachedInputTokens + cacheWriteTokens,
-    outputTokens: count(usage.output_tokens) ?? 0,
+    ...outputOf(usage.output_tokens),
     cachedInputTokens,
     cacheWriteTokens,
     cacheWrite1hTokens: Math.min(hour, cacheWriteTokens)

@@ -3,7 +3,7 @@ import type { ReportedUsage } from "./Meter.ts"
 import type { RequestWire } from "./ModelCall.ts"
 import { toolName } from "./OpenAiChat.ts"
 import type { Body } from "./Provider.ts"
-import { count, items, record } from "./Reading.ts"
+import { answers, count, items, outputOf, product, record } from "./Reading.ts"
 
 /** What is asked of a chat model of LangChain, in the words of `langChain` below. */
 export const bodyOf = (
@@ -28,15 +28,12 @@ export const bodyOf = (
 /** LangChain's own form of a request, the same for every provider. */
 export const langChain: RequestWire = {
   llm: "llm.langchain.chat",
-  request: (body) => {
-    const most = count(body.max_tokens)
-    return {
-      model: String(body.model),
-      maxTokens: most === undefined ? undefined : most * Math.max(1, count(body.n) ?? 1),
-      stream: false,
-      tools: items(body.tools).map(toolName)
-    }
-  },
+  request: (body) => ({
+    model: String(body.model),
+    maxTokens: product(count(body.max_tokens), answers(body.n)),
+    stream: false,
+    tools: items(body.tools).map(toolName)
+  }),
   rewrite: (body, { isVisible, model }) => ({
     body: { ...body, model, tools: items(body.tools).filter((tool) => isVisible(toolName(tool))) },
     hidesUsage: false
@@ -54,7 +51,7 @@ export const usageOf = (message: Body): ReportedUsage | undefined => {
   return {
     ...(typeof name === "string" && name !== "" ? { model: name } : {}),
     inputTokens,
-    outputTokens: count(usage.output_tokens) ?? 0,
+    ...outputOf(usage.output_tokens),
     cachedInputTokens: count(details.cache_read) ?? 0,
     cacheWriteTokens: count(details.cache_creation) ?? 0,
     reasoningTokens: count(record(usage.output_token_details).reasoning) ?? 0

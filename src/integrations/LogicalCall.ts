@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks"
 import { neverSent, toldOf } from "./CallEnd.ts"
 import { within } from "./CurrentCall.ts"
 import type { End, LiveCall } from "./LiveCall.ts"
-import { metered } from "./MeteredResponse.ts"
+import { isStream, metered } from "./MeteredResponse.ts"
 import type { ModelCall } from "./ModelCall.ts"
 import type { Outgoing } from "./Outgoing.ts"
 import type { Wire } from "./Provider.ts"
@@ -116,17 +116,17 @@ export class LogicalCall {
     }
     this.#isRefused = !response.ok
     if (!response.ok) return response
-    const isStream = response.headers.get("content-type")?.includes("text/event-stream") === true
+    const streams = isStream(response)
     if (this.#wasLost) live.meter.lost()
-    if (isStream) this.#isAnswered = true
+    if (streams) this.#isAnswered = true
     const adopted = adopt(call)
-    const attempt = this.#attempt(adopted.live, isStream)
+    const attempt = this.#attempt(adopted.live, streams)
     return metered(response, { live: attempt, wire: adopted.wire, hidesUsage, owns: true, signal: request.signal })
   }
 
   /** A body that breaks off is an attempt that failed, not the end; a withheld result must not look like a broken network. */
-  #attempt(live: LiveCall, isStream: boolean): LiveCall {
-    if (isStream) return live
+  #attempt(live: LiveCall, streams: boolean): LiveCall {
+    if (streams) return live
     const settle = async (end: End) => {
       if (end._tag === "Broken") {
         this.#wasLost = true

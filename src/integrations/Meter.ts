@@ -13,6 +13,8 @@ export class Meter {
   #parts = 0
   #bytes = 0
   #isLost = false
+  /** More of the answer came after the last word on its length, so that word is not about all of it. */
+  #isStale = false
   /** True once a wrapper nearer to the wire counts this call: then the one above MUST NOT count the same answer again. */
   countedBelow = false
 
@@ -28,11 +30,13 @@ export class Meter {
     if (bytes <= 0) return
     this.#parts += 1
     this.#bytes += bytes
+    this.#isStale = true
   }
 
   /** Cumulative: a later report replaces an earlier one, field by field. `final`: nothing more is to come. */
   report(usage: ReportedUsage, final: boolean): void {
     this.#reported = { ...this.#reported, ...usage }
+    if (usage.outputTokens !== undefined) this.#isStale = false
     if (final && this.#reported.inputTokens !== undefined && this.#reported.outputTokens !== undefined)
       this.#final = true
   }
@@ -44,12 +48,12 @@ export class Meter {
 
   /** The provider's own and last word; undefined while there is none. */
   get exact(): Usage | undefined {
-    return this.#final ? this.#usage(this.#reported.outputTokens ?? 0) : undefined
+    return this.#final && !this.#isStale ? this.#usage(this.#reported.outputTokens ?? 0) : undefined
   }
 
   /** The best that can be said now: the exact usage, else an estimate on the high side; undefined before anything was seen. */
   get best(): Usage | undefined {
-    if (this.#final) return this.exact
+    if (this.#final && !this.#isStale) return this.exact
     const said = this.#reported.outputTokens ?? 0
     if (this.#parts === 0 && this.#reported.inputTokens === undefined) return undefined
     const seen = Math.max(this.#parts * 8, Math.ceil(this.#bytes / 3))

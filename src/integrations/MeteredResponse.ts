@@ -21,7 +21,7 @@ export const metered = async (response: Response, metering: Metering): Promise<R
     return response
   }
   const type = response.headers.get("content-type") ?? ""
-  if (response.body !== null && type.includes("text/event-stream")) {
+  if (response.body !== null && isStream(response)) {
     return rebuilt(response, streamed(response.body, metering), metering.hidesUsage)
   }
   if (!type.includes("json")) {
@@ -41,6 +41,12 @@ export const metered = async (response: Response, metering: Metering): Promise<R
   // Before the reply reaches the caller, so that the next check sees what this call cost.
   if (owns) await live.settle({ _tag: "Completed", result: reply })
   return rebuilt(response, text, false)
+}
+
+/** SDKs read whatever comes as the stream that they asked for, so what calls itself text, or nothing, is watched like one. */
+export const isStream = ({ headers }: Response): boolean => {
+  const type = headers.get("content-type") ?? ""
+  return type === "" || type.startsWith("text/")
 }
 
 const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, signal, wire }: Metering) => {
@@ -71,6 +77,8 @@ const streamed = (body: ReadableStream<Uint8Array>, { hidesUsage, live, owns, si
 
   /** False: the frame is ours and does not go on to the caller. */
   const seen = async ({ data }: Frame): Promise<boolean> => {
+    // Nothing of value comes after the end: what is sent there all the same is paid for by nobody.
+    if (isOver) return false
     if (data === "") return true
     const event = wire.event(data)
     live.meter.part(event.bytes ?? 0)

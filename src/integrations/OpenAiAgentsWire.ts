@@ -3,7 +3,7 @@ import type { ReportedUsage } from "./Meter.ts"
 import { chat } from "./OpenAiChat.ts"
 import { responses } from "./OpenAiResponses.ts"
 import type { Body, Wire } from "./Provider.ts"
-import { count, items, record } from "./Reading.ts"
+import { answers, count, items, largest, outputOf, product, record } from "./Reading.ts"
 
 export type ModelRequest = Parameters<Model["getResponse"]>[0]
 
@@ -31,8 +31,7 @@ export const bodyOf = (model: string, { signal: _, tracing: __, modelSettings, .
 /** All that the provider may answer with; `providerData` goes into the request as it is. */
 export const mostTokens = ({ modelSettings: { maxTokens, providerData = {} } }: ModelRequest): number | undefined => {
   const { max_completion_tokens, max_output_tokens, max_tokens, n } = providerData
-  const declared = [maxTokens, max_completion_tokens, max_output_tokens, max_tokens].flatMap((one) => count(one) ?? [])
-  return declared.length === 0 ? undefined : Math.max(...declared) * Math.max(1, count(n) ?? 1)
+  return product(largest([maxTokens, max_completion_tokens, max_output_tokens, max_tokens]), answers(n))
 }
 
 export const toolNames = ({ handoffs, tools }: ModelRequest): ReadonlyArray<string> => [
@@ -63,7 +62,7 @@ export const usageOf = (response: unknown): ReportedUsage | undefined => {
   return {
     ...(typeof model === "string" ? { model } : {}),
     inputTokens: input,
-    outputTokens: count(outputTokens) ?? 0,
+    ...outputOf(outputTokens),
     cachedInputTokens: Math.min(input, sum(inputTokensDetails, "cached_tokens")),
     reasoningTokens: sum(outputTokensDetails, "reasoning_tokens")
   }

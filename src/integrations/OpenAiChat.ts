@@ -1,26 +1,25 @@
 import type { ReportedUsage } from "./Meter.ts"
 import type { Body, Rewritten, StreamEvent, Wire } from "./Provider.ts"
-import { count, eventOf, items, record, utf8Length } from "./Reading.ts"
+import { answers, count, eventOf, items, largest, outputOf, product, record, utf8Length } from "./Reading.ts"
 
 /** `POST /chat/completions` of OpenAI and of everything that speaks like it. */
 export const chat: Wire = {
   llm: "llm.openai.chat",
-  request: (body) => {
-    const most = count(body.max_completion_tokens) ?? count(body.max_tokens)
-    return {
-      model: String(body.model),
-      maxTokens: most === undefined ? undefined : most * Math.max(1, count(body.n) ?? 1),
-      stream: body.stream === true,
-      tools: [...items(body.tools).map(toolName), ...items(body.functions).map(toolName)]
-    }
-  },
+  request: (body) => ({
+    model: String(body.model),
+    // Those who speak like OpenAI heed one of them or the other.
+    maxTokens: product(largest([body.max_completion_tokens, body.max_tokens]), answers(body.n)),
+    stream: body.stream === true,
+    tools: [...items(body.tools).map(toolName), ...items(body.functions).map(toolName)]
+  }),
   rewrite: (body, { isVisible, model }) => {
     const shown = withTools(withTools(body, "tools", isVisible), "functions", isVisible)
     return withUsage({ ...shown, model })
   },
   usage: (reply) => chatUsage(reply),
   event: (data) => {
-    if (data === "[DONE]") return { isLast: true }
+    // Some providers report usage beside the last words: only now is it known to be the last.
+    if (data === "[DONE]") return { isLast: true, usage: {} }
     const event = eventOf(data)
     const choices = items(event.choices)
     const usage = chatUsage(event)
@@ -48,7 +47,7 @@ export const chatUsage = (reply: Body): ReportedUsage | undefined => {
   return {
     ...(typeof reply.model === "string" ? { model: reply.model } : {}),
     inputTokens,
-    outputTokens: count(usage.completion_tokens) ?? 0,
+    ...outputOf(usage.completion_tokens),
     cachedInputTokens: count(record(usage.prompt_tokens_details).cached_tokens) ?? 0,
     reasoningTokens: count(record(usage.completion_tokens_details).reasoning_tokens) ?? 0
   }

@@ -1,21 +1,24 @@
 import { chatUsage, withUsage } from "./OpenAiChat.ts"
 import type { Body, Wire } from "./Provider.ts"
-import { count, eventOf, items, utf8Length } from "./Reading.ts"
+import { answers, count, eventOf, items, product, utf8Length } from "./Reading.ts"
 
 /** `POST /completions`, OpenAI's oldest. Without `max_tokens` the provider stops at 16. */
 export const completions: Wire = {
   llm: "llm.openai.completions",
   request: (body) => ({
     model: String(body.model),
-    maxTokens:
-      (count(body.max_tokens) ?? 16) * Math.max(1, count(body.n) ?? 1, count(body.best_of) ?? 1) * prompts(body.prompt),
+    maxTokens: product(
+      body.max_tokens == null ? 16 : count(body.max_tokens),
+      answers(body.n, body.best_of),
+      prompts(body.prompt)
+    ),
     stream: body.stream === true,
     tools: []
   }),
   rewrite: (body, { model }) => withUsage({ ...body, model }),
   usage: (reply) => chatUsage(reply),
   event: (data) => {
-    if (data === "[DONE]") return { isLast: true }
+    if (data === "[DONE]") return { isLast: true, usage: {} }
     const event = eventOf(data)
     const choices = items(event.choices)
     const usage = chatUsage(event)

@@ -1,6 +1,6 @@
 import type { ReportedUsage } from "./Meter.ts"
 import type { Body, Wire } from "./Provider.ts"
-import { count, eventOf, items, record, utf8Length } from "./Reading.ts"
+import { count, eventOf, items, outputOf, record, utf8Length } from "./Reading.ts"
 import { withVisibleTools } from "./VisibleTools.ts"
 
 /** `POST /responses` of OpenAI. Usage comes in `response.completed` without being asked for. */
@@ -37,7 +37,7 @@ export const responseUsage = (reply: Body): ReportedUsage | undefined => {
   return {
     ...(typeof reply.model === "string" ? { model: reply.model } : {}),
     inputTokens,
-    outputTokens: count(usage.output_tokens) ?? 0,
+    ...outputOf(usage.output_tokens),
     cachedInputTokens: count(record(usage.input_tokens_details).cached_tokens) ?? 0,
     reasoningTokens: count(record(usage.output_tokens_details).reasoning_tokens) ?? 0
   }

@@ -14,6 +14,25 @@ export const items = (value: unknown): ReadonlyArray<Body> => (Array.isArray(val
 export const count = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 
+/** The largest of the maxima that a request names; undefined where it names none, or one that is no number of tokens. */
+export const largest = (declared: ReadonlyArray<unknown>): number | undefined => {
+  const given = declared.filter((one) => one != null).map(count)
+  return given.reduce((a, b) => (a === undefined || b === undefined ? undefined : Math.max(a, b)), given[0])
+}
+
+/** As often as a request wants to be answered; undefined where nobody can say how the provider reads that. */
+export const answers = (...wanted: ReadonlyArray<unknown>): number | undefined => largest([...wanted, 1])
+
+/** Undefined where a factor is not known. */
+export const product = (...factors: ReadonlyArray<number | undefined>): number | undefined =>
+  factors.reduce((a, b) => (a === undefined || b === undefined ? undefined : a * b), 1)
+
+/** The number of tokens of an answer, as a field that is left out where the provider does not say one. */
+export const outputOf = (...said: ReadonlyArray<unknown>): { readonly outputTokens?: number } => {
+  const outputTokens = said.map(count).find((one) => one !== undefined)
+  return outputTokens === undefined ? {} : { outputTokens }
+}
+
 /** In bytes; 0 where it is no text. */
 export const utf8Length = (value: unknown): number => (typeof value === "string" ? Buffer.byteLength(value) : 0)
 
