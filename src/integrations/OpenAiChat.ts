@@ -1,4 +1,5 @@
 import type { ReportedUsage } from "./Meter.ts"
+import { allNamesOf, visibleChoice, visibleTools } from "./OpenAiToolNames.ts"
 import type { Body, Rewritten, StreamEvent, Wire } from "./Provider.ts"
 import { answers, count, eventOf, items, largest, outputOf, product, record, utf8Length } from "./Reading.ts"
 
@@ -10,7 +11,7 @@ export const chat: Wire = {
     // Those who speak like OpenAI heed one of them or the other.
     maxTokens: product(largest([body.max_completion_tokens, body.max_tokens]), answers(body.n)),
     stream: body.stream === true,
-    tools: [...items(body.tools).map(toolName), ...items(body.functions).map(toolName)]
+    tools: [...items(body.tools), ...items(body.functions)].flatMap(allNamesOf)
   }),
   rewrite: (body, { isVisible, model }) => {
     const shown = withTools(withTools(body, "tools", isVisible), "functions", isVisible)
@@ -60,8 +61,8 @@ export const toolName = (tool: Body): string =>
 /** Without the hidden ones; what only makes sense with tools goes with the last of them. */
 const withTools = (body: Body, key: "tools" | "functions", isVisible: (tool: string) => boolean): Body => {
   const tools = items(body[key])
-  const visible = tools.filter((tool) => isVisible(toolName(tool)))
-  if (visible.length === tools.length) return body
+  const visible = visibleTools(tools, isVisible)
+  if (visible === tools) return body
   const { [key]: _, tool_choice, function_call, parallel_tool_calls, ...rest } = body
   if (visible.length === 0) return rest
   return {
@@ -72,13 +73,11 @@ const withTools = (body: Body, key: "tools" | "functions", isVisible: (tool: str
   }
 }
 
-/** A choice that names a hidden tool is dropped: the provider would refuse it. */
 const kept = (choices: Body, isVisible: (tool: string) => boolean): Body =>
   Object.fromEntries(
-    Object.entries(choices).filter(([, choice]) => {
-      if (choice === undefined) return false
-      const named = record(record(choice).function).name ?? record(choice).name
-      return named === undefined || isVisible(String(named))
+    Object.entries(choices).flatMap(([key, choice]) => {
+      const visible = visibleChoice(choice, isVisible)
+      return visible === undefined ? [] : [[key, visible]]
     })
   )
 

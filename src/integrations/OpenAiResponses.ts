@@ -1,7 +1,7 @@
 import type { ReportedUsage } from "./Meter.ts"
+import { allNamesOf, visibleChoice, visibleTools } from "./OpenAiToolNames.ts"
 import type { Body, Wire } from "./Provider.ts"
 import { count, eventOf, items, outputOf, record, utf8Length } from "./Reading.ts"
-import { withVisibleTools } from "./VisibleTools.ts"
 
 /** `POST /responses` of OpenAI. Usage comes in `response.completed` without being asked for. */
 export const responses: Wire = {
@@ -10,12 +10,24 @@ export const responses: Wire = {
     model: String(body.model),
     maxTokens: count(body.max_output_tokens),
     stream: body.stream === true,
-    tools: items(body.tools).map(toolName)
+    tools: items(body.tools).flatMap(allNamesOf)
   }),
-  rewrite: (body, { isVisible, model }) => ({
-    body: { ...withVisibleTools(body, toolName, isVisible), model },
-    hidesUsage: false
-  }),
+  rewrite: (body, { isVisible, model }) => {
+    const tools = items(body.tools)
+    const visible = visibleTools(tools, isVisible)
+    if (visible === tools) return { body: { ...body, model }, hidesUsage: false }
+    const { tools: _, tool_choice, ...rest } = body
+    const choice = visible.length === 0 ? undefined : visibleChoice(tool_choice, isVisible)
+    return {
+      body: {
+        ...rest,
+        model,
+        ...(visible.length === 0 ? {} : { tools: visible }),
+        ...(choice === undefined ? {} : { tool_choice: choice })
+      },
+      hidesUsage: false
+    }
+  },
   usage: (reply) => responseUsage(reply),
   event: (data) => {
     if (data === "[DONE]") return { isLast: true }
@@ -42,6 +54,3 @@ export const responseUsage = (reply: Body): ReportedUsage | undefined => {
     reasoningTokens: count(record(usage.output_tokens_details).reasoning_tokens) ?? 0
   }
 }
-
-/** A tool of the provider's own has no name but its type, such as `web_search`. */
-const toolName = (tool: Body): string => String(tool.name ?? tool.server_label ?? tool.type)
