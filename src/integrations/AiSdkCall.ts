@@ -5,6 +5,8 @@ import { failed, keepToMaximum, toldOf } from "./CallEnd.ts"
 import { current, within } from "./CurrentCall.ts"
 import type { LiveCall } from "./LiveCall.ts"
 import { type GovernOptions, open, type RequestWire } from "./ModelCall.ts"
+import type { ModelRequest } from "./Provider.ts"
+import { surchargeOf } from "./Surcharge.ts"
 
 export interface AiSdkOptions extends GovernOptions {
   /** The price book's name of the provider, where the model's own says nothing to it: a gateway, a local server. */
@@ -71,7 +73,8 @@ type AnyModel = Pick<LanguageModelV4, "provider" | "modelId">
 const opened = async (who: Who, model: LanguageModelV4, params: CallParams, remake: Remake) => {
   let visible = params
   let chosen = model
-  const asked = { maxTokens: mostTokens(model.provider, params), tools: toolNames(params) }
+  const surcharge = surchargeOf(...Object.values(params.providerOptions ?? {}))
+  const asked = { maxTokens: mostTokens(model.provider, params), tools: toolNames(params), surcharge }
   const wire = wireOf(model, asked, ({ isVisible, model: name }) => {
     visible = withTools(params, isVisible)
     // The same maker makes the same kind of model.
@@ -93,7 +96,7 @@ const opened = async (who: Who, model: LanguageModelV4, params: CallParams, rema
 /** Their requests are read before they are bytes, and their answers after: only names and numbers are left to say. */
 const wireOf = (
   model: AnyModel,
-  asked: { readonly maxTokens: number | undefined; readonly tools: ReadonlyArray<string> },
+  asked: Pick<ModelRequest, "maxTokens" | "tools" | "surcharge">,
   rewrite?: (to: Parameters<RequestWire["rewrite"]>[1]) => ReturnType<typeof bodyOf>
 ): RequestWire => ({
   llm: `llm.${model.provider}`,

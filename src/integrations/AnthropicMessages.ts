@@ -1,6 +1,7 @@
 import type { ReportedUsage } from "./Meter.ts"
 import type { Body, Wire } from "./Provider.ts"
 import { count, eventOf, items, outputOf, record, utf8Length } from "./Reading.ts"
+import { surchargeOf } from "./Surcharge.ts"
 import { withVisibleTools } from "./VisibleTools.ts"
 
 /** `POST /v1/messages` of Anthropic. */
@@ -10,7 +11,8 @@ export const messages: Wire = {
     model: String(body.model),
     maxTokens: count(body.max_tokens),
     stream: body.stream === true,
-    tools: items(body.tools).map(toolName)
+    tools: items(body.tools).map(toolName),
+    surcharge: surchargeOf(body)
   }),
   rewrite: (body, { isVisible, model }) => ({
     body: { ...withVisibleTools(body, toolName, isVisible), model },

@@ -4,6 +4,7 @@ import type { RequestWire } from "./ModelCall.ts"
 import { toolName } from "./OpenAiChat.ts"
 import type { Body } from "./Provider.ts"
 import { answers, count, items, outputOf, product, record } from "./Reading.ts"
+import { surchargeOf } from "./Surcharge.ts"
 
 /** What is asked of a chat model of LangChain, in the words of `langChain` below. */
 export const bodyOf = (
@@ -21,6 +22,9 @@ export const bodyOf = (
     parameters.maxTokens ??
     description.ls_max_tokens,
   n: parameters.n,
+  service_tier: parameters.service_tier,
+  speed: parameters.speed,
+  inference_geo: parameters.inference_geo,
   messages: messages.map((message) => ({ type: message.getType(), content: message.content })),
   tools: options.tools ?? []
 })
@@ -32,7 +36,8 @@ export const langChain: RequestWire = {
     model: String(body.model),
     maxTokens: product(count(body.max_tokens), answers(body.n)),
     stream: false,
-    tools: items(body.tools).map(toolName)
+    tools: items(body.tools).map(toolName),
+    surcharge: surchargeOf(body)
   }),
   rewrite: (body, { isVisible, model }) => ({
     body: { ...body, model, tools: items(body.tools).filter((tool) => isVisible(toolName(tool))) },

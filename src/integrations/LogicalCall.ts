@@ -97,6 +97,7 @@ export class LogicalCall {
     return (
       asked !== undefined &&
       asked.model === admitted.model &&
+      asked.surcharge?.path === admitted.surcharge?.path &&
       (asked.maxTokens ?? Number.POSITIVE_INFINITY) <= (admitted.maxTokens ?? Number.POSITIVE_INFINITY) &&
       asked.tools.every((tool) => admitted.tools.includes(tool))
     )

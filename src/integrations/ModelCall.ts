@@ -6,6 +6,7 @@ import { callInput } from "./CallInput.ts"
 import { type Host, promise } from "./Host.ts"
 import { begin, type LiveCall } from "./LiveCall.ts"
 import type { Body, ModelRequest, Provider, Wire } from "./Provider.ts"
+import { passUngoverned } from "./Ungoverned.ts"
 import { visibleTools } from "./VisibleTools.ts"
 
 /** For whom a client is governed. */
@@ -50,6 +51,7 @@ export interface ModelCall<W extends RequestWire = Wire> {
 export const open = async <W extends RequestWire>(options: ModelCallOptions<W>): Promise<ModelCall<W>> => {
   const { agentId, governance: host, provider, signal, wire } = options
   const asked = wire.request(options.body)
+  if (asked.surcharge !== undefined) await passUngoverned(options, asked.surcharge, signal)
   const { model, tools } = await promise(host, prepared(options, asked), signal)
   const visible = new Set(tools)
   const { body, hidesUsage } = wire.rewrite(options.body, {

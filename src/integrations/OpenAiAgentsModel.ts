@@ -15,7 +15,8 @@ import {
   withTools
 } from "./OpenAiAgentsWire.ts"
 import type { Wire } from "./Provider.ts"
-import { utf8Length } from "./Reading.ts"
+import { record, utf8Length } from "./Reading.ts"
+import { surchargeOf } from "./Surcharge.ts"
 import { ungoverned } from "./Ungoverned.ts"
 
 export interface OpenAiAgentsOptions extends GovernOptions {
@@ -113,7 +114,13 @@ export class GovernedModel implements Model {
     const provider = who.provider ?? "openai"
     const wire: RequestWire = {
       llm: this.#wire?.llm ?? `llm.${provider}`,
-      request: () => ({ model: name, maxTokens: mostTokens(request), stream: false, tools: toolNames(request) }),
+      request: () => ({
+        model: name,
+        maxTokens: mostTokens(request),
+        stream: false,
+        tools: toolNames(request),
+        surcharge: surchargeOf(record(request.modelSettings.providerData))
+      }),
       rewrite: (_, { isVisible, model }) => {
         sent = withTools(request, isVisible)
         routed = model

@@ -2,6 +2,7 @@ import type { ReportedUsage } from "./Meter.ts"
 import { allNamesOf, visibleChoice, visibleTools } from "./OpenAiToolNames.ts"
 import type { Body, Rewritten, StreamEvent, Wire } from "./Provider.ts"
 import { answers, count, eventOf, items, largest, outputOf, product, record, utf8Length } from "./Reading.ts"
+import { surchargeOf } from "./Surcharge.ts"
 
 /** `POST /chat/completions` of OpenAI and of everything that speaks like it. */
 export const chat: Wire = {
@@ -11,7 +12,8 @@ export const chat: Wire = {
     // Those who speak like OpenAI heed one of them or the other.
     maxTokens: product(largest([body.max_completion_tokens, body.max_tokens]), answers(body.n)),
     stream: body.stream === true,
-    tools: [...items(body.tools), ...items(body.functions)].flatMap(allNamesOf)
+    tools: [...items(body.tools), ...items(body.functions)].flatMap(allNamesOf),
+    surcharge: surchargeOf(body)
   }),
   rewrite: (body, { isVisible, model }) => {
     const shown = withTools(withTools(body, "tools", isVisible), "functions", isVisible)

@@ -2,6 +2,7 @@ import type { ReportedUsage } from "./Meter.ts"
 import { allNamesOf, visibleChoice, visibleTools } from "./OpenAiToolNames.ts"
 import type { Body, Wire } from "./Provider.ts"
 import { count, eventOf, items, outputOf, record, utf8Length } from "./Reading.ts"
+import { surchargeOf } from "./Surcharge.ts"
 
 /** `POST /responses` of OpenAI. Usage comes in `response.completed` without being asked for. */
 export const responses: Wire = {
@@ -10,7 +11,8 @@ export const responses: Wire = {
     model: String(body.model),
     maxTokens: count(body.max_output_tokens),
     stream: body.stream === true,
-    tools: items(body.tools).flatMap(allNamesOf)
+    tools: items(body.tools).flatMap(allNamesOf),
+    surcharge: surchargeOf(body)
   }),
   rewrite: (body, { isVisible, model }) => {
     const tools = items(body.tools)

@@ -1,4 +1,5 @@
 import type { ReportedUsage } from "./Meter.ts"
+import type { Address } from "./Ungoverned.ts"
 
 /** A parsed JSON object of a request or a reply. */
 export type Body = { readonly [key: string]: unknown }
@@ -11,6 +12,8 @@ export interface ModelRequest {
   readonly stream: boolean
   /** The names of the tools that the model gets to see. */
   readonly tools: ReadonlyArray<string>
+  /** What makes it dearer than its tokens are in the price book, as a field and its value. */
+  readonly surcharge?: Address | undefined
 }
 
 /** What is sent instead of what the caller wrote. */
