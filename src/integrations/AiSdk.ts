@@ -16,6 +16,7 @@ import {
 } from "./AiSdkModel.ts"
 import { governedProvider, isProvider } from "./AiSdkProvider.ts"
 import * as Host from "./Host.ts"
+import { assertOwner, problemOfOwner } from "./Owner.ts"
 import { record } from "./Reading.ts"
 import { register, warnGoverned } from "./Registration.ts"
 
@@ -27,7 +28,7 @@ export { type AiSdkToolOptions, type GovernedTools, governTools } from "./AiSdkT
  * Throws `ConfigurationError` for anything else: pictures, sound and video have no governed form.
  */
 export const governWith = <T extends object>(target: T, options: AiSdkOptions): T => {
-  const problem = problemOf(target)
+  const problem = problemOf(target) ?? problemOfOwner(options)
   if (problem !== undefined) throw problem
   if (governed.has(target)) {
     warnGoverned(options.governance, "ai-sdk")
@@ -48,6 +49,7 @@ export const govern = <T extends object>(
 
 /** The same as a middleware, for `wrapLanguageModel` and `wrapProvider`: put it last, next to the model. */
 export const governance = (options: AiSdkOptions): LanguageModelMiddleware => {
+  assertOwner(options)
   const who = { ...options, sessionId: options.sessionId ?? crypto.randomUUID() }
   register(options.governance, "ai-sdk")
   return {

@@ -1,5 +1,6 @@
 import { ApprovalPending } from "../schema/Gate.ts"
 import { AgentId } from "../schema/Ids.ts"
+import { assertOwner } from "./Owner.ts"
 import { items, record } from "./Reading.ts"
 import { warnGoverned } from "./Registration.ts"
 import { type Approval, approvalOf, type ToolOwner, useApproved, useOf } from "./ToolApproval.ts"
@@ -49,6 +50,7 @@ interface ExecuteOptions {
  * them counts for nothing (BEY-03, BEY-10). Tools without `execute` run elsewhere and are left as they are.
  */
 export const governTools = <Set extends Tools>(tools: Set, options: AiSdkToolOptions<Set>): GovernedTools<Set> => {
+  assertOwner(options)
   const { agentId, approval, approve, governance } = options
 
   const needs = async (name: string, input: unknown, use: object) => {

@@ -8,6 +8,7 @@ import { type HostServices, using } from "./Host.ts"
 import { LogicalCall } from "./LogicalCall.ts"
 import type { GovernOptions } from "./ModelCall.ts"
 import { outgoing, parsedBody } from "./Outgoing.ts"
+import { assertOwner } from "./Owner.ts"
 import { governSdk, type Install, type Sdk } from "./SdkClient.ts"
 import { admit, type Governed, guardedFetch } from "./SdkGate.ts"
 
@@ -17,6 +18,7 @@ import { admit, type Governed, guardedFetch } from "./SdkGate.ts"
  * `ConfigurationError` for another SDK.
  */
 export const governWith = <Client extends Anthropic>(client: Client, options: GovernOptions): Client => {
+  assertOwner(options)
   const sessionId = options.sessionId ?? crypto.randomUUID()
   return governSdk(client, sdk, options, install({ ...options, sessionId, provider: anthropic }))
 }

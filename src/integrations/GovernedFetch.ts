@@ -8,6 +8,7 @@ import type { LiveCall } from "./LiveCall.ts"
 import { metered } from "./MeteredResponse.ts"
 import { type GovernOptions, type ModelCall, open } from "./ModelCall.ts"
 import { type Outgoing, outgoing, readBody } from "./Outgoing.ts"
+import { assertOwner } from "./Owner.ts"
 import type { Provider, Wire } from "./Provider.ts"
 import { refusalResponse } from "./RefusalResponse.ts"
 import { passUngoverned, ungoverned } from "./Ungoverned.ts"
@@ -27,6 +28,7 @@ export interface GovernedFetchOptions extends GovernOptions {
 
 /** A `fetch` that governs every request to a provider of models, for any client that takes one (THR-11). */
 export const governedFetch = (options: GovernedFetchOptions): Fetch => {
+  assertOwner(options)
   const who = { ...options, sessionId: options.sessionId ?? crypto.randomUUID() }
   const send = options.fetch ?? globalThis.fetch
   return async (input, init) => {

@@ -3,6 +3,7 @@ import { isGovernanceError } from "../schema/GovernanceError.ts"
 import { promise } from "./Host.ts"
 import { strictlyVisible } from "./LangChainTools.ts"
 import { toolName } from "./OpenAiChat.ts"
+import { assertOwner } from "./Owner.ts"
 import { record } from "./Reading.ts"
 import { type ToolOptions, useTool } from "./Tool.ts"
 
@@ -19,6 +20,7 @@ export interface MiddlewareOptions extends Omit<ToolOptions, "tool" | "callKey" 
  * under the id of the model's request for it, so that a resumed run uses it once (BEY-02). The model itself is governed by `govern`.
  */
 export const middleware = (options: MiddlewareOptions) => {
+  assertOwner(options)
   const { refusedTools = "throw", ...tools } = options
   return {
     name: "Governance",

@@ -7,6 +7,7 @@ import { added, bodyOf, langChain, usageOf } from "./LangChainCall.ts"
 import type { LiveCall } from "./LiveCall.ts"
 import { type GovernOptions, open } from "./ModelCall.ts"
 import { toolName } from "./OpenAiChat.ts"
+import { assertOwner } from "./Owner.ts"
 import type { Body } from "./Provider.ts"
 import { items, record, utf8Length } from "./Reading.ts"
 import { register, warnGoverned } from "./Registration.ts"
@@ -16,6 +17,7 @@ import { register, warnGoverned } from "./Registration.ts"
  * `withConfig` or `withStructuredOutput` make of it (WRP-01). A second time changes nothing.
  */
 export const governWith = <M extends BaseChatModel>(model: M, options: GovernOptions): M => {
+  assertOwner(options)
   const { governance } = options
   if (governed.has(model)) {
     warnGoverned(governance, "langchain")

@@ -7,6 +7,7 @@ import type { GovernOptions } from "./ModelCall.ts"
 import { openAi } from "./OpenAiProvider.ts"
 import { governRunTools } from "./OpenAiTools.ts"
 import { outgoing } from "./Outgoing.ts"
+import { assertOwner } from "./Owner.ts"
 import type { Body, Wire } from "./Provider.ts"
 import { record } from "./Reading.ts"
 import { governSdk, type Install, type Sdk, type SdkRequest } from "./SdkClient.ts"
@@ -25,6 +26,7 @@ export interface OpenAiOptions extends GovernOptions {
  * governed too (WRP-01). Refusals reach the caller as they are, untried again. Throws `ConfigurationError` for another SDK.
  */
 export const governWith = <Client extends OpenAI>(client: Client, options: OpenAiOptions): Client => {
+  assertOwner(options)
   const governed: Governed = { ...options, sessionId: options.sessionId ?? crypto.randomUUID(), provider: openAi }
   const patience = Duration.toMillis(Duration.fromInputUnsafe(options.backgroundPatience ?? "10 minutes"))
   const background = new BackgroundResponses(patience, (id) => void client.responses.cancel(id).catch(() => {}))

@@ -6,6 +6,7 @@ import type { Effect } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import * as Host from "./Host.ts"
 import { GovernedModel, type OpenAiAgentsOptions, type Who } from "./OpenAiAgentsModel.ts"
+import { assertOwner, problemOfOwner } from "./Owner.ts"
 import { record } from "./Reading.ts"
 import { register, warnGoverned } from "./Registration.ts"
 
@@ -17,7 +18,7 @@ export { governTool, type OpenAiAgentsToolOptions } from "./OpenAiAgentsTools.ts
  * halt ends the run. Throws `ConfigurationError` for something else.
  */
 export const governWith = (provider: ModelProvider, options: OpenAiAgentsOptions): ModelProvider => {
-  const problem = problemOf(provider)
+  const problem = problemOf(provider) ?? problemOfOwner(options)
   if (problem !== undefined) throw problem
   if (governed.has(provider)) {
     warnGoverned(options.governance, "openai-agents")
@@ -74,6 +75,7 @@ class GovernedProvider implements ModelProvider {
 const governed = new WeakSet<object>()
 
 const whoOf = (options: OpenAiAgentsOptions): Who => {
+  assertOwner(options)
   register(options.governance, "openai-agents")
   return { ...options, sessionId: options.sessionId ?? crypto.randomUUID() }
 }

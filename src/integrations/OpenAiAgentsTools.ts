@@ -1,5 +1,6 @@
 import type { FunctionTool } from "@openai/agents"
 import { isGovernanceError, isHaltError } from "../schema/GovernanceError.ts"
+import { assertOwner } from "./Owner.ts"
 import { record } from "./Reading.ts"
 import { warnGoverned } from "./Registration.ts"
 import { approvalOf, type ToolOwner, useApproved, useOf } from "./ToolApproval.ts"
@@ -18,6 +19,7 @@ type AnyTool = FunctionTool<any, any, any>
  * Its `needsApproval` asks the database: what a serialized run says of approvals counts for nothing (BEY-02, BEY-03).
  */
 export const governTool = <T extends AnyTool>(tool: T, options: OpenAiAgentsToolOptions): T => {
+  assertOwner(options)
   if (governed.has(tool)) {
     warnGoverned(options.governance, "openai-agents", { tool: tool.name })
     return tool

@@ -1,8 +1,7 @@
-import { Schema } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
-import { AgentId } from "../schema/Ids.ts"
 import { LogicalCall } from "./LogicalCall.ts"
 import type { GovernOptions } from "./ModelCall.ts"
+import { problemOfOwner } from "./Owner.ts"
 import { register, warnGoverned } from "./Registration.ts"
 
 type Fetch = typeof globalThis.fetch
@@ -49,11 +48,12 @@ export type Install = (client: SdkClient) => void
 export const governSdk = <Client extends object>(
   client: Client,
   sdk: Sdk,
-  { agentId, governance }: GovernOptions,
+  options: GovernOptions,
   install: Install
 ): Client => {
-  const problem = problemOf(client, sdk, agentId)
+  const problem = problemOf(client, sdk) ?? problemOfOwner(options)
   if (problem !== undefined) throw problem
+  const { agentId, governance } = options
   if (governed.has(client)) {
     warnGoverned(governance, sdk.name, { agent: agentId })
     return client
@@ -85,7 +85,7 @@ const patch = (client: SdkClient, sdk: Sdk, install: Install): void => {
   install(client)
 }
 
-const problemOf = (client: object, sdk: Sdk, agentId?: string): ConfigurationError | undefined => {
+const problemOf = (client: object, sdk: Sdk): ConfigurationError | undefined => {
   const wanted = `${sdk.package} ${sdk.major}`
   const problem = (text: string) => new ConfigurationError({ setting: sdk.package, problem: text })
   if (!isSdkClient(client)) return problem(`this is no client of ${wanted}, which this wrapper needs`)
@@ -95,9 +95,6 @@ const problemOf = (client: object, sdk: Sdk, agentId?: string): ConfigurationErr
   }
   if ("_options" in client && isX509(client._options)) {
     return problem("a client with X.509 workload identity sends its requests past every hook, so it cannot be governed")
-  }
-  if (agentId !== undefined && !Schema.is(AgentId)(agentId)) {
-    return new ConfigurationError({ setting: "agentId", problem: "must be a name of 1 to 256 visible characters" })
   }
   return undefined
 }

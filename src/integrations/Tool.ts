@@ -4,6 +4,7 @@ import type { JsonValue } from "../schema/Json.ts"
 import { governedTool } from "../services/GovernedTool.ts"
 import { outside } from "./CurrentCall.ts"
 import { type Host, promise } from "./Host.ts"
+import { assertOwner } from "./Owner.ts"
 
 /** For whom a tool runs, and how. Tools of frameworks that stop a run for a person are in `ToolApproval`. */
 export interface ToolOptions {
@@ -50,11 +51,12 @@ export const useTool = <A>(options: ToolOptions, input: unknown, run: ToolFuncti
 }
 
 /** Any function of plain arguments, behind every room: the same signature, one governed call for each use. */
-export const governTool =
-  <Input, A>(
-    options: Omit<ToolOptions, "callKey" | "signal">,
-    run: (input: Input, signal: AbortSignal) => A | PromiseLike<A>
-  ) =>
-  (input: Input, use: Pick<ToolOptions, "callKey" | "signal"> = {}): Promise<A> =>
+export const governTool = <Input, A>(
+  options: Omit<ToolOptions, "callKey" | "signal">,
+  run: (input: Input, signal: AbortSignal) => A | PromiseLike<A>
+) => {
+  assertOwner(options)
+  return (input: Input, use: Pick<ToolOptions, "callKey" | "signal"> = {}): Promise<A> =>
     // What the rooms hand on is a copy of what the caller gave, or what a reviewer put in its place.
     useTool({ ...options, ...use }, input, (approved, signal) => run(approved as Input, signal))
+}
