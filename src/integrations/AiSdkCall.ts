@@ -20,7 +20,7 @@ export type Remake = ((name: string) => unknown) | undefined
 
 /** One answer in one piece, as one governed call. Below another governed call it is part of that one. */
 export const generate = async (who: Who, model: LanguageModelV4, params: CallParams, remake?: Remake) => {
-  if (current() !== undefined) return model.doGenerate(params)
+  if (current(who.agentId) !== undefined) return model.doGenerate(params)
   const { chosen, live, sent } = await opened(who, model, params, remake)
   const result = await attempted(live, () => chosen.doGenerate(sent))
   const usage = usageOf(result.usage, result.response?.modelId)
@@ -37,7 +37,7 @@ export const stream = async (
   params: CallParams,
   remake?: Remake
 ): Promise<StreamResult> => {
-  if (current() !== undefined) return model.doStream(params)
+  if (current(who.agentId) !== undefined) return model.doStream(params)
   const { chosen, live, sent } = await opened(who, model, params, remake)
   const result = await attempted(live, () => chosen.doStream(sent))
   return { ...result, stream: watched(result.stream, live, params.abortSignal) }
@@ -49,7 +49,7 @@ export const embed = async (
   model: EmbeddingModelV4,
   params: Parameters<EmbeddingModelV4["doEmbed"]>[0]
 ): Promise<Awaited<ReturnType<EmbeddingModelV4["doEmbed"]>>> => {
-  if (current() !== undefined) return model.doEmbed(params)
+  if (current(who.agentId) !== undefined) return model.doEmbed(params)
   const body = plainBody({ model: model.modelId, values: params.values, providerOptions: params.providerOptions })
   const wire = wireOf(model, { maxTokens: 0, tools: [] })
   const { live } = await open({

@@ -23,9 +23,13 @@ export const within = <A>(live: LiveCall, run: () => A): A => storage.run(live, 
 /** A tool that runs below a model call is a call of its own, and so are the model calls that it makes. */
 export const outside = <A>(run: () => A): A => storage.exit(run)
 
-/** None where the call is over already: what comes after it is a call of its own. */
-export const current = (): LiveCall | undefined => {
+/**
+ * None where the call is over already: what comes after it is a call of its own. Nor is a call of another agent, which has a budget
+ * and a halt of its own.
+ */
+export const current = (agentId?: string): LiveCall | undefined => {
   const ofFiber = Fiber.getCurrent()?.getRef(FiberCall)
   const live = ofFiber === undefined ? storage.getStore() : ofFiber
-  return live == null || live.isSettled ? undefined : live
+  if (live == null || live.isSettled) return undefined
+  return agentId === undefined || live.agentId === agentId ? live : undefined
 }

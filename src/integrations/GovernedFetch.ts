@@ -35,7 +35,7 @@ export const governedFetch = (options: GovernedFetchOptions): Fetch => {
     const request = outgoing(input, init)
     const endpoint = who.provider.endpoint(request.method, request.path)
     if (endpoint._tag === "Free") return covered(who.governance, request.url, () => send(input, init))
-    const outer = current()
+    const outer = current(who.agentId)
     if (endpoint._tag === "Model" && outer !== undefined) return joined(send, request, outer, endpoint.wire)
     let call: ModelCall | undefined
     try {

@@ -31,6 +31,11 @@ export class LogicalCall {
     return storage.getStore()
   }
 
+  /** True for the call of a client, as against that of a framework above it. */
+  static began(live: LiveCall): boolean {
+    return begun.has(live)
+  }
+
   /** Runs all attempts. A halt rejects at once, also while the SDK waits before it tries again. */
   static async run<A>(attempts: () => Promise<A>): Promise<A> {
     const call = new LogicalCall()
@@ -63,6 +68,7 @@ export class LogicalCall {
     const halted = () => this.#stopBy(signal.reason)
     if (signal.aborted) halted()
     signal.addEventListener("abort", halted, { once: true })
+    begun.add(call.live)
     this.#call = call
     this.#sent = JSON.stringify(call.body)
     return call
@@ -172,6 +178,7 @@ export const overriding = (live: LiveCall, over: Partial<LiveCall>): LiveCall =>
   settle: over.settle ?? ((end) => live.settle(end))
 })
 
+const begun = new WeakSet<LiveCall>()
 const storage = new AsyncLocalStorage<LogicalCall>()
 
 const requestOf = <A>(read: (body: { readonly [key: string]: unknown }) => A, text: string): A | undefined => {

@@ -52,7 +52,7 @@ export class GovernedModel implements Model {
   }
 
   async getResponse(request: ModelRequest) {
-    if (current() !== undefined) return this.#model.getResponse(request)
+    if (current(this.#who.agentId) !== undefined) return this.#model.getResponse(request)
     const { chosen, live, sent } = await this.#opened(request)
     let response: Awaited<ReturnType<Model["getResponse"]>>
     try {
@@ -68,7 +68,7 @@ export class GovernedModel implements Model {
   }
 
   async *getStreamedResponse(request: ModelRequest): AsyncGenerator<StreamEvent, void, undefined> {
-    if (current() !== undefined) return yield* this.#model.getStreamedResponse(request)
+    if (current(this.#who.agentId) !== undefined) return yield* this.#model.getStreamedResponse(request)
     const { chosen, live, sent } = await this.#opened(request)
     const events = within(live, () => chosen.getStreamedResponse(sent)[Symbol.asyncIterator]())
     let isBegun = false

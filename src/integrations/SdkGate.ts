@@ -29,8 +29,11 @@ export interface Asked {
 /** All rooms for the request of a running `LogicalCall`. Undefined: it goes on as it is, or the fetch below has to judge it. */
 export const admit = async (governed: Governed, asked: Asked): Promise<ModelCall | undefined> => {
   const logical = LogicalCall.current()
-  // Below another wrapper the call is open already, and the fetch joins it.
-  if (logical === undefined || current() !== undefined) return undefined
+  // Below a framework's wrapper the call is open already, and the fetch joins it. Below a client like this one, in its fetch for
+  // instance, a client asks something else.
+  if (logical === undefined) return undefined
+  const outer = current(governed.agentId)
+  if (outer !== undefined && !LogicalCall.began(outer)) return undefined
   const endpoint: Endpoint = governed.provider.endpoint(asked.method, asked.path)
   if (endpoint._tag === "Free") return undefined
   if (endpoint._tag === "Refused") {

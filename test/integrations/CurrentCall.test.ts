@@ -10,15 +10,18 @@ describe("The current call (THR-11)", () => {
   it("is that of the asynchronous context, until it is over", async () => {
     const live = call()
     assert.strictEqual(await within(live, async () => current()), live)
-    assert.isUndefined(within(live, () => outside(current)))
-    assert.isUndefined(within(call(true), current))
+    assert.isUndefined(within(live, () => outside(() => current())))
+    assert.isUndefined(within(call(true), () => current()))
     assert.isUndefined(current())
   })
 
   it.live("is that of an Effect fiber, wherever it is resumed from", () =>
     Effect.gen(function* () {
       const [a, b] = [call(), call()]
-      const seen = Effect.andThen(Effect.sleep("5 millis"), Effect.sync(current))
+      const seen = Effect.andThen(
+        Effect.sleep("5 millis"),
+        Effect.sync(() => current())
+      )
       const both = yield* Effect.all(
         [a, b].map((live) => Effect.provideService(seen, FiberCall, live)),
         { concurrency: 2 }
@@ -33,7 +36,15 @@ describe("The current call (THR-11)", () => {
   it("of a fiber goes before that of the context; null is none", () => {
     const [outer, inner] = [call(), call()]
     const seen = (fiber: LiveCall | null | undefined) =>
-      within(outer, () => Effect.runSync(Effect.provideService(Effect.sync(current), FiberCall, fiber)))
+      within(outer, () =>
+        Effect.runSync(
+          Effect.provideService(
+            Effect.sync(() => current()),
+            FiberCall,
+            fiber
+          )
+        )
+      )
     assert.strictEqual(seen(inner), inner)
     assert.strictEqual(seen(undefined), outer)
     assert.isUndefined(seen(null))
