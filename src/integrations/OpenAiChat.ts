@@ -12,11 +12,16 @@ export const chat: Wire = {
     // Those who speak like OpenAI heed one of them or the other.
     maxTokens: product(largest([body.max_completion_tokens, body.max_tokens]), answers(body.n)),
     stream: body.stream === true,
-    tools: [...items(body.tools), ...items(body.functions)].flatMap(allNamesOf),
+    tools: [
+      ...[...items(body.tools), ...items(body.functions)].flatMap(allNamesOf),
+      // A tool in all but its form.
+      ...(body.web_search_options == null ? [] : ["web_search"])
+    ],
     surcharge: surchargeOf(body)
   }),
   rewrite: (body, { isVisible, model }) => {
-    const shown = withTools(withTools(body, "tools", isVisible), "functions", isVisible)
+    const asked = isVisible("web_search") ? body : withoutSearch(body)
+    const shown = withTools(withTools(asked, "tools", isVisible), "functions", isVisible)
     return withUsage({ ...shown, model })
   },
   usage: (reply) => chatUsage(reply),
@@ -74,6 +79,8 @@ const withTools = (body: Body, key: "tools" | "functions", isVisible: (tool: str
     ...kept({ tool_choice, function_call }, isVisible)
   }
 }
+
+const withoutSearch = ({ web_search_options: _, ...rest }: Body): Body => rest
 
 const kept = (choices: Body, isVisible: (tool: string) => boolean): Body =>
   Object.fromEntries(

@@ -35,6 +35,14 @@ describe("A hidden tool of OpenAI", () => {
     assert.deepStrictEqual(sent(chat, { tools: [tool, chatNamed("find")] }).tools, [chatNamed("find")])
   })
 
+  it("does not reach the model as an option of the request (SCP-06)", () => {
+    assert.notProperty(sent(chat, { web_search_options: {} }), "web_search_options")
+    const visible = chat.request({ model, web_search_options: {} }).tools
+    assert.deepStrictEqual(visible, ["web_search"])
+    const shown = chat.rewrite({ model, web_search_options: {} }, { model, isVisible: () => true }).body
+    assert.property(shown, "web_search_options")
+  })
+
   it("is in no choice either, and what else a list allows stays (SCP-06)", () => {
     const tools = [named("drop"), named("find"), { type: "web_search" }]
     const choice = (tool_choice: unknown) => sent(responses, { tools, tool_choice }).tool_choice
