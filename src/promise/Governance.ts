@@ -1,4 +1,5 @@
-import { Context, type Effect, type Layer } from "effect"
+import { Context, type Effect, Layer } from "effect"
+import * as Bridge from "../bridge/Bridge.ts"
 import type { Host, HostServices } from "../integrations/Host.ts"
 import * as Memory from "../layers/Memory.ts"
 import * as Postgres from "../layers/Postgres.ts"
@@ -41,6 +42,7 @@ export type { LogEntry, Logging } from "./Log.ts"
 export type * from "./Loop.ts"
 export type { Modules } from "./Modules.ts"
 export type { Configuration, Options } from "./Options.ts"
+export type * from "./Platform.ts"
 export type { GatePolicy, Policies, PolicyInForce, PolicyKind, PolicyOf } from "./Policies.ts"
 export type * from "./Presence.ts"
 export type { Charge, Hold, Price, Pricing, PricingQuestion, Tier } from "./Pricing.ts"
@@ -61,8 +63,11 @@ export interface Governance extends Modules.Modules, Governed.Governing, Host, A
   close(): Promise<void>
 }
 
-const over = async <E>(layer: Layer.Layer<Modules.Services | HostServices, E>, log: Logging): Promise<Governance> => {
-  const running = await Running.start(layer, log)
+/** What all stores have in common; the bridge stands on it. */
+type Stores = Extract<Layer.Success<ReturnType<typeof Memory.layer>>, Layer.Success<ReturnType<typeof Postgres.layer>>>
+
+const over = async <E>(layer: Layer.Layer<Stores, E>, log: Logging): Promise<Governance> => {
+  const running = await Running.start(Bridge.layer.pipe(Layer.provideMerge(layer)), log)
   const settings = Context.get(running.context, Settings)
   const governance = {
     ...Governed.make(running),

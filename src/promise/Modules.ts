@@ -1,4 +1,5 @@
 import { Context } from "effect"
+import { Bridge } from "../bridge/Bridge.ts"
 import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import { type Module, ModuleDisabledError } from "../schema/ModuleDisabled.ts"
 import { AgentKeys as AgentKeysService } from "../services/AgentKeys.ts"
@@ -31,6 +32,7 @@ import * as Gates from "./Gates.ts"
 import * as Keeping from "./Keeping.ts"
 import type { Loop } from "./Loop.ts"
 import { hidden, methodsOf } from "./Methods.ts"
+import type { Platform } from "./Platform.ts"
 import * as Policies from "./Policies.ts"
 import type { Presence } from "./Presence.ts"
 import * as Pricing from "./Pricing.ts"
@@ -60,6 +62,7 @@ export interface Modules {
   readonly agentKeys: AgentKeys
   readonly routing: Routing
   readonly coverage: Coverage.Coverage
+  readonly platform: Platform
 }
 
 /** The services behind them. */
@@ -67,6 +70,7 @@ export type Services =
   | AgentKeysService
   | AgentScope
   | AuditService
+  | Bridge
   | BundlesService
   | CheckpointsService
   | ComplianceService
@@ -129,4 +133,5 @@ export const define = (target: object, running: Running<Services>, config: Gover
   add("routing", at(RoutingService), {}, unless(config.enableRouting, "routing"))
   const coverage = Context.get(context, CoverageService)
   add("coverage", coverage, Coverage.special(coverage), unless(config.enableCoverage, "coverage"))
+  add("platform", at(Bridge))
 }

@@ -104,7 +104,13 @@ export interface Network {
         readonly bridgeEnabled?: boolean | undefined
         readonly ingestUrl?: string | undefined
         readonly ingestToken?: string | undefined
+        /** `host:port` that may be private or without TLS: code alone opens these. */
         readonly trustedHosts?: ReadonlyArray<string> | undefined
+        /** Copies that wait at most; the oldest goes first. Default 1000. */
+        readonly queueSize?: number | undefined
+        /** True sends from the log itself, at least once, over restarts too. */
+        readonly outbox?: boolean | undefined
+        readonly workflow?: string | undefined
       }
     | undefined
 }

@@ -71,6 +71,8 @@ export const surfaces = {
     list: "operation",
     claim: "operation",
     hasGrantedApproval: "operation",
+    /** Looks, and uses nothing up. */
+    standing: "operation",
     approvedFor: "enforcement",
     editedArguments: "operation",
     cleanupResolved: "operation"

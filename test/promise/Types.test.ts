@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Brand, DateTime, Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
+import type { Bridge } from "../../src/bridge/Bridge.ts"
 import * as Governance from "../../src/index.ts"
 import type { Time } from "../../src/promise/Call.ts"
 import * as Errors from "../../src/promise/Errors.ts"
@@ -36,6 +37,7 @@ interface Services {
   readonly agentKeys: Governance.AgentKeys.AgentKeys["Service"]
   readonly routing: Governance.Routing.Routing["Service"]
   readonly coverage: Governance.Coverage.Coverage["Service"]
+  readonly platform: Bridge["Service"]
 }
 
 /** Methods that take functions of the caller's, or are generic: their names are held, their behaviour is tested. */
@@ -135,6 +137,7 @@ none<Exclude<keyof Modules, keyof Services>>(true)
 none<Exclude<keyof Services, keyof Modules>>(true)
 none<Differences<"audit">>(true)
 none<Differences<"scope">>(true)
+none<Differences<"platform">>(true)
 none<Differences<"cost">>(true)
 none<Differences<"gates">>(true)
 none<Differences<"loop">>(true)

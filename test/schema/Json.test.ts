@@ -215,7 +215,8 @@ describe("snapshot", () => {
     refused("[".repeat(5_000_000))
     refused(new Array(5_000_000).fill(0))
     refused({ ["k".repeat(5_000_000)]: 1 })
-    assert.isBelow(performance.now() - started, 1_000)
+    // Linear work and no more: what a plain pass over as large a value takes, several times over.
+    assert.isBelow(performance.now() - started, 20 * onePass())
   })
 
   it("cuts the path of an error and keeps it printable", () => {
@@ -233,7 +234,7 @@ describe("parseJson", () => {
     assert.isTrue(Result.isFailure(parseJson("[".repeat(5_000_000))))
     assert.isTrue(Result.isFailure(parseJson("[".repeat(5_000_000), limits)))
     assert.isTrue(Result.isFailure(parseJson(`${"[".repeat(65)}${"]".repeat(65)}`, limits)))
-    assert.isBelow(performance.now() - started, 250)
+    assert.isBelow(performance.now() - started, 10 * onePass())
     assert.isTrue(Result.isSuccess(parseJson(`${"[".repeat(64)}${"]".repeat(64)}`, limits)))
     assert.isTrue(Result.isSuccess(parseJson('"\\"[[[[[["', { ...limits, depth: 1 })))
   })
@@ -294,3 +295,10 @@ describe.skipIf(!Vectors.present)("JSONTestSuite", () => {
     assert.strictEqual(outcomes.same + outcomes.refused + outcomes.unparsable, files.length)
   })
 })
+
+/** Milliseconds, on this machine and now. */
+const onePass = () => {
+  const began = performance.now()
+  JSON.stringify(new Array(5_000_000).fill(0))
+  return performance.now() - began
+}
