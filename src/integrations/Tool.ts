@@ -35,7 +35,7 @@ export const useTool = <A>(options: ToolOptions, input: unknown, run: ToolFuncti
       const unwatch = ticket.watchHalt((error) => controller.abort(error))
       const both = AbortSignal.any([controller.signal, ...(signal == null ? [] : [signal])])
       Promise.resolve()
-        .then(() => outside(() => run(approved, both)))
+        .then(() => outside(() => run(input === undefined && approved === null ? none : approved, both)))
         .then(
           (result) => resume(Effect.succeed(result)),
           (error) => resume(Effect.fail(error))
@@ -47,8 +47,11 @@ export const useTool = <A>(options: ToolOptions, input: unknown, run: ToolFuncti
       })
     })
   )
-  return promise(governance, used(input), signal)
+  return promise(governance, used(input === undefined ? null : input), signal)
 }
+
+// Who is called without an argument gets none: a default value in its place must come about as ever.
+const none = undefined as unknown as JsonValue
 
 /** Any function of plain arguments, behind every room: the same signature, one governed call for each use. */
 export const governTool = <Input, A>(

@@ -30,4 +30,11 @@ describe("A tool that the program itself executes after a plain create", () => {
     assert.strictEqual(tagOf(error), "ScopeViolation")
     assert.isFalse(ran)
   })
+
+  it("is called without an argument where it was called without one: its default values come about (T-06)", async () => {
+    await using world = await openWorld()
+    const tool = { governance: world.governance, agentId, sessionId, tool: "pay" }
+    const pay = governTool(tool, (usd: number | null = 7) => `paid ${usd}`) as (usd?: number | null) => Promise<string>
+    assert.deepStrictEqual([await pay(), await pay(null), await pay(3)], ["paid 7", "paid null", "paid 3"])
+  })
 })
