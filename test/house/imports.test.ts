@@ -33,6 +33,14 @@ describe("the house", () => {
     assert.deepStrictEqual(broken, [])
   })
 
+  it("the map of the integrations names every file of theirs", () => {
+    const map = read("docs/decisions/integrations.md")
+    const missing = files("src/integrations")
+      .map((file) => file.replace(/^.*\/|\.ts$/g, ""))
+      .filter((name) => !map.includes(`\`${name}\``))
+    assert.deepStrictEqual(missing, [])
+  })
+
   it("schema runs in a browser: it imports effect and itself only", () => {
     const foreign = files("src/schema").flatMap((file) =>
       importsOf(file)
