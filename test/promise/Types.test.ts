@@ -218,5 +218,6 @@ const names: ReadonlySet<string> = new Set<keyof Modules>([
   "checkpoints",
   "agentKeys",
   "routing",
-  "coverage"
+  "coverage",
+  "platform"
 ])
