@@ -1,8 +1,9 @@
 import { BaseChatModel } from "@langchain/core/language_models/chat_models"
-import { Effect } from "effect"
+import type { Effect } from "effect"
+import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { failed } from "./CallEnd.ts"
 import { current, within } from "./CurrentCall.ts"
-import { type Host, type HostServices, make } from "./Host.ts"
+import { type HostServices, using } from "./Host.ts"
 import { added, bodyOf, langChain, usageOf } from "./LangChainCall.ts"
 import type { LiveCall } from "./LiveCall.ts"
 import { type GovernOptions, open } from "./ModelCall.ts"
@@ -14,11 +15,13 @@ import { register, warnGoverned } from "./Registration.ts"
 
 /**
  * Governs a chat model of LangChain in place and returns it: invoke, stream, batch, `streamEvents`, and whatever `bindTools`,
- * `withConfig` or `withStructuredOutput` make of it (WRP-01). A second time changes nothing.
+ * `withConfig` or `withStructuredOutput` make of it (WRP-01). A second time changes nothing. Throws `ConfigurationError` for what
+ * is no chat model of `@langchain/core` 1.
  */
 export const governWith = <M extends BaseChatModel>(model: M, options: GovernOptions): M => {
   assertOwner(options)
   const { governance } = options
+  if (!isModel(model)) throw new ConfigurationError({ setting: "model", problem: noModel })
   if (governed.has(model)) {
     warnGoverned(governance, "langchain")
     return model
@@ -31,9 +34,10 @@ export const governWith = <M extends BaseChatModel>(model: M, options: GovernOpt
 export const govern = <M extends BaseChatModel>(
   model: M,
   options: Omit<GovernOptions, "governance">
-): Effect.Effect<M, never, HostServices> =>
-  Effect.map(make, (governance: Host) => governWith(model, { ...options, governance }))
+): Effect.Effect<M, ConfigurationError, HostServices> =>
+  using((governance) => governWith(model, { ...options, governance }))
 
+const noModel = "is no chat model of @langchain/core 1, which this wrapper needs"
 const governed = new WeakSet<object>()
 
 type Settled = GovernOptions & { readonly sessionId: string }
@@ -181,7 +185,9 @@ const providerOf = (inner: Inner, options: CallOptions) =>
   String(record(inner.getLsParams(options)).ls_provider ?? "unknown")
 
 const isModel = (value: object): boolean =>
-  "_generate" in value && "getLsParams" in value && "_streamResponseChunks" in value
+  ["_generate", "_streamResponseChunks", "_streamChatModelEvents", "getLsParams"].every(
+    (method) => typeof Reflect.get(value, method) === "function"
+  )
 
 const argumentBytes = (message: Body): number =>
   items(message.tool_call_chunks).reduce((sum, call) => sum + utf8Length(call.args), 0)

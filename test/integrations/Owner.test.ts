@@ -58,3 +58,16 @@ describe("Whoever forgets for whom he governs, in plain JavaScript", () => {
       assert.doesNotThrow(() => wrap({ governance, agentId: "clerk" }))
     })
 })
+
+describe("A wrapper that is given what it does not know", () => {
+  it("says so when it wraps: a model of another LangChain, or none (ENT-16)", async () => {
+    await using world = await openWorld()
+    const who = { governance: world.governance, agentId: "clerk" }
+    // A model of LangChain 0 streams no events.
+    const older = { _generate: () => {}, _streamResponseChunks: () => {}, getLsParams: () => ({}) }
+    for (const model of [older, {}]) {
+      const error = thrown(() => LangChain.governWith(model as never, who))
+      assert.include(error, { _tag: "ConfigurationError", setting: "model" })
+    }
+  })
+})
