@@ -49,7 +49,7 @@ const gateOf = (governed: Governed): Middleware => {
     const asked = await text()
     const pass = async () => {
       const call = await admit(governed, { method, path, signal, body: () => parsedBody(asked) })
-      return next(call === undefined ? request : { ...request, body: JSON.stringify(call.body) })
+      return next(call === undefined ? request : { ...request, body: call.text })
     }
     // Middleware before ours may send more than one request for a call: another model, or the same again.
     const isOther = LogicalCall.current()?.isAttempt(asked) === false

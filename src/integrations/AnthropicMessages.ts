@@ -2,7 +2,6 @@ import type { ReportedUsage } from "./Meter.ts"
 import type { Body, Wire } from "./Provider.ts"
 import { count, eventOf, items, outputOf, record, utf8Length } from "./Reading.ts"
 import { surchargeOf } from "./Surcharge.ts"
-import { withVisibleTools } from "./VisibleTools.ts"
 
 /** `POST /v1/messages` of Anthropic. */
 export const messages: Wire = {
@@ -15,7 +14,7 @@ export const messages: Wire = {
     surcharge: surchargeOf(body)
   }),
   rewrite: (body, { isVisible, model }) => ({
-    body: { ...withVisibleTools(body, toolName, isVisible), model },
+    body: { ...withTools(body, isVisible), model },
     hidesUsage: false
   }),
   usage: (reply) => messageUsage(reply, record(reply.usage)),
@@ -63,6 +62,18 @@ const messageUsage = (message: Body, usage: Body): ReportedUsage | undefined => 
 const deltaUsage = (usage: Body): ReportedUsage | undefined => {
   const outputTokens = count(usage.output_tokens)
   return outputTokens === undefined ? undefined : { outputTokens }
+}
+
+/** A request without its hidden tools (SCP-06). A choice that names one of them goes too, and every choice with the last tool. */
+const withTools = (body: Body, isVisible: (tool: string) => boolean): Body => {
+  const tools = items(body.tools)
+  const visible = tools.filter((tool) => isVisible(toolName(tool)))
+  if (visible.length === tools.length) return body
+  const { tools: _, tool_choice, ...rest } = body
+  if (visible.length === 0) return rest
+  const named = record(tool_choice).name
+  const keepsChoice = tool_choice !== undefined && (named === undefined || isVisible(String(named)))
+  return { ...rest, tools: visible, ...(keepsChoice ? { tool_choice } : {}) }
 }
 
 const toolName = (tool: Body): string => String(tool.name ?? tool.type)

@@ -49,7 +49,7 @@ export const governedFetch = (options: GovernedFetchOptions): Fetch => {
       if (isGovernanceError(error) || isHaltError(error)) return refused(options, error)
       throw error
     }
-    return call === undefined ? send(input, init) : sendGoverned(send, request, call, true)
+    return call === undefined ? send(input, init) : opened(send, request, call)
   }
 }
 
@@ -60,15 +60,10 @@ const covered = (host: Host, url: string, run: () => Promise<Response>): Promise
     Coverage.use((coverage) => Effect.tryPromise({ try: () => coverage.send(url, run), catch: (error) => error }))
   )
 
-/** Sends what was admitted and watches its answer. `owns`: nobody else settles the call. */
-export const sendGoverned = async (
-  send: Fetch,
-  request: Outgoing,
-  { body, hidesUsage, live, wire }: ModelCall,
-  owns: boolean
-): Promise<Response> => {
-  const response = await attempted(send, request, live, owns, JSON.stringify(body))
-  return metered(response, { live, wire, hidesUsage, owns, signal: request.signal })
+/** Nobody above has opened the call: it is sent as it was admitted, and settled here. */
+const opened = async (send: Fetch, request: Outgoing, { hidesUsage, live, text, wire }: ModelCall) => {
+  const response = await attempted(send, request, live, true, text)
+  return metered(response, { live, wire, hidesUsage, owns: true, signal: request.signal })
 }
 
 /** Below a wrapper that has opened the call: its meter counts, its signal cuts, its owner settles. */

@@ -1,7 +1,6 @@
 import type { BaseMessage } from "@langchain/core/messages"
 import type { ReportedUsage } from "./Meter.ts"
 import type { RequestWire } from "./ModelCall.ts"
-import { toolName } from "./OpenAiChat.ts"
 import type { Body } from "./Provider.ts"
 import { answers, count, items, outputOf, product, record } from "./Reading.ts"
 import { surchargeOf } from "./Surcharge.ts"
@@ -28,6 +27,10 @@ export const bodyOf = (
   messages: messages.map((message) => ({ type: message.getType(), content: message.content })),
   tools: options.tools ?? []
 })
+
+/** In any of the forms that `bindTools` takes or makes. */
+export const toolName = (tool: Body): string =>
+  String(record(tool.function).name ?? record(tool.custom).name ?? tool.name ?? tool.type)
 
 /** LangChain's own form of a request, the same for every provider. */
 export const langChain: RequestWire = {

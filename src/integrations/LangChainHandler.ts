@@ -102,7 +102,7 @@ export class GovernanceCallbackHandler extends BaseCallbackHandler {
   ): Promise<void> {
     if (!this.#options.enforce) return
     const { agentId, approval, governance: host, metadata, sessionId } = this.#options
-    const name = runName ?? String(record(tool).name ?? items([record(tool).kwargs])[0]?.name ?? "unknown")
+    const name = runName ?? String(record(tool).name ?? record(record(tool).kwargs).name ?? "unknown")
     const call = { agentId, sessionId, tool: name, input: eventOf(input), callKey: toolCallId, approval, metadata }
     this.#calls.set(runId, await begin({ host, call }))
   }

@@ -15,7 +15,6 @@ export type Adopt = (call: ModelCall) => { readonly live: LiveCall; readonly wir
 /** One call of a program through an SDK that tries again by itself: admitted once and settled once, however many requests it takes. */
 export class LogicalCall {
   #call: ModelCall | undefined
-  #sent: string | undefined
   #wasLost = false
   #isAnswered = false
   #isReplaced = false
@@ -70,7 +69,6 @@ export class LogicalCall {
     signal.addEventListener("abort", halted, { once: true })
     begun.add(call.live)
     this.#call = call
-    this.#sent = JSON.stringify(call.body)
     return call
   }
 
@@ -96,8 +94,8 @@ export class LogicalCall {
   }
 
   /** False: what is about to be sent is not what was admitted, so it has to be admitted by itself. */
-  covers({ wire, body }: ModelCall, text: string | undefined): boolean {
-    if (text === undefined || text === this.#sent) return text !== undefined
+  covers({ body, text: sent, wire }: ModelCall, text: string | undefined): boolean {
+    if (text === undefined || text === sent) return text !== undefined
     const asked = requestOf(wire.request, text)
     const admitted = wire.request(body)
     return (

@@ -44,6 +44,8 @@ export interface ModelCall<W extends RequestWire = Wire> {
   readonly live: LiveCall
   readonly wire: W
   readonly body: Body
+  /** The body as it is sent. */
+  readonly text: string
   readonly hidesUsage: boolean
 }
 
@@ -71,7 +73,7 @@ export const open = async <W extends RequestWire>(options: ModelCallOptions<W>):
     metadata: options.metadata,
     approval: options.approval
   }
-  return { live: await begin({ host, call, provider: provider.name, signal }), wire, body, hidesUsage }
+  return { live: await begin({ host, call, provider: provider.name, signal }), wire, body, text, hidesUsage }
 }
 
 /** The tools that the model gets to see (SCP-06; with the scope module off all of them), and the model that routing chose. */

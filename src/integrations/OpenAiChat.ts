@@ -25,18 +25,21 @@ export const chat: Wire = {
     return withUsage({ ...shown, model })
   },
   usage: (reply) => chatUsage(reply),
-  event: (data) => {
-    // Some providers report usage beside the last words: only now is it known to be the last.
-    if (data === "[DONE]") return { isLast: true, usage: {} }
-    const event = eventOf(data)
-    const choices = items(event.choices)
-    const usage = chatUsage(event)
-    return {
-      bytes: choices.reduce((sum, choice) => sum + deltaBytes(record(choice.delta)), 0),
-      usage,
-      isUsageOnly: usage !== undefined && choices.length === 0,
-      ...(event.error === undefined ? {} : { error: "the provider reported an error in the stream" })
-    } satisfies StreamEvent
+  event: (data) => chunkOf(data, (choice) => deltaBytes(record(choice.delta)))
+}
+
+/** One event of a stream of choices, `bytes` of answer in each. */
+export const chunkOf = (data: string, bytes: (choice: Body) => number): StreamEvent => {
+  // Some providers report usage beside the last words: only now is it known to be the last.
+  if (data === "[DONE]") return { isLast: true, usage: {} }
+  const event = eventOf(data)
+  const choices = items(event.choices)
+  const usage = chatUsage(event)
+  return {
+    bytes: choices.reduce((sum, choice) => sum + bytes(choice), 0),
+    usage,
+    isUsageOnly: usage !== undefined && choices.length === 0,
+    ...(event.error === undefined ? {} : { error: "the provider reported an error in the stream" })
   }
 }
 
@@ -60,10 +63,6 @@ export const chatUsage = (reply: Body): ReportedUsage | undefined => {
     reasoningTokens: count(record(usage.completion_tokens_details).reasoning_tokens) ?? 0
   }
 }
-
-/** In any of the forms that a tool has here; those that LangChain's `bindTools` takes or makes are among them. */
-export const toolName = (tool: Body): string =>
-  String(record(tool.function).name ?? record(tool.custom).name ?? tool.name ?? tool.type)
 
 /** Without the hidden ones; what only makes sense with tools goes with the last of them. */
 const withTools = (body: Body, key: "tools" | "functions", isVisible: (tool: string) => boolean): Body => {

@@ -1,6 +1,6 @@
-import { chatUsage, withUsage } from "./OpenAiChat.ts"
+import { chatUsage, chunkOf, withUsage } from "./OpenAiChat.ts"
 import type { Body, Wire } from "./Provider.ts"
-import { answers, count, eventOf, items, product, utf8Length } from "./Reading.ts"
+import { answers, count, product, utf8Length } from "./Reading.ts"
 
 /** `POST /completions`, OpenAI's oldest. Without `max_tokens` the provider stops at 16. */
 export const completions: Wire = {
@@ -17,18 +17,7 @@ export const completions: Wire = {
   }),
   rewrite: (body, { model }) => withUsage({ ...body, model }),
   usage: (reply) => chatUsage(reply),
-  event: (data) => {
-    if (data === "[DONE]") return { isLast: true, usage: {} }
-    const event = eventOf(data)
-    const choices = items(event.choices)
-    const usage = chatUsage(event)
-    return {
-      bytes: choices.reduce((sum, choice) => sum + utf8Length(choice.text), 0),
-      usage,
-      isUsageOnly: usage !== undefined && choices.length === 0,
-      ...(event.error === undefined ? {} : { error: "the provider reported an error in the stream" })
-    }
-  }
+  event: (data) => chunkOf(data, (choice) => utf8Length(choice.text))
 }
 
 /** A list of texts or of lists of tokens is that many prompts, each answered by itself; a list of tokens is one. */

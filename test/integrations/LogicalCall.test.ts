@@ -18,7 +18,7 @@ describe("A call that an SDK tries again by itself", () => {
       await live.settle({ _tag: "Completed" })
       throw withheld
     }
-    const call = { live: overriding(live, { settle }), wire: chat, body, hidesUsage: false }
+    const call = { live: overriding(live, { settle }), wire: chat, body, text: JSON.stringify(body), hidesUsage: false }
     const url = `${world.provider.openAiUrl}/chat/completions`
     const init = { method: "POST", body: JSON.stringify(body) }
     let attempts = 0
@@ -42,7 +42,13 @@ describe("A call that an SDK tries again by itself", () => {
   it("is another call where the model, the maximum or the tools are others (WRP-02)", () => {
     const tools = [{ type: "function", function: { name: "look" } }]
     const admitted = { ...body, tools }
-    const call = { live: undefined as never, wire: chat, body: admitted, hidesUsage: false }
+    const call = {
+      live: undefined as never,
+      wire: chat,
+      body: admitted,
+      text: JSON.stringify(admitted),
+      hidesUsage: false
+    }
     const covers = (sent: object) => new LogicalCall().covers(call, JSON.stringify(sent))
     assert.isTrue(covers(admitted))
     assert.isTrue(covers({ ...admitted, max_completion_tokens: 10, tools: [], temperature: 1 }))

@@ -48,7 +48,7 @@ describe("the compiled package in plain JavaScript", { timeout: 60_000 }, () => 
   }, 120_000)
   afterAll(() => remove())
 
-  it("works in a script that forgets to close: it ends by itself (SYN-01)", async () => {
+  it("works in a script that forgets to close: it ends by itself (SYN-01, DEC-14)", async () => {
     const script = start(project, join(project, "examples/plain-script.mjs"))
     assert.strictEqual(await script.ended, 0)
     assert.deepStrictEqual(script.lines, [
@@ -59,7 +59,7 @@ describe("the compiled package in plain JavaScript", { timeout: 60_000 }, () => 
     ])
   })
 
-  it("works in Express: a refusal is a status, a person decides in another request, a halt stops a running one (SYN-02, GAT-03, BEY-05)", async () => {
+  it("works in Express: a refusal is a status, a person decides in another request, a halt stops a running one (SYN-02, DEC-14, GAT-03, BEY-05)", async () => {
     const app = start(project, join(project, "examples/express/server.mjs"))
     const [url] = await app.line(/http:\/\/.*/)
     try {

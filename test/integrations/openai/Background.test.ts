@@ -50,7 +50,7 @@ describe("A response in the background", () => {
     await using world = await openWorld()
     const background = new BackgroundResponses(60_000, () => {})
     const live = await begin({ host: world.governance, call: { agentId, sessionId, model, maxTokens: 100 } })
-    const call = { live, wire: responses, body, hidesUsage: false }
+    const call = { live, wire: responses, body, text: JSON.stringify(body), hidesUsage: false }
     await background.adopt(call).live.settle({ _tag: "Completed", result: { id: "resp_1", status: "queued" } })
     const get = outgoing("http://127.0.0.1/v1/responses/resp_1?stream=true", { method: "GET" })
     const stream = (...events: ReadonlyArray<object>) =>
