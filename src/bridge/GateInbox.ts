@@ -200,7 +200,7 @@ const keptMs = 60_000
 const sweepEvery = "30 seconds"
 
 /** Exactly the six fields of the schema: it drops whatever else there may be (FWD-02). The kind is a caller's text. */
-export const forwardText = (gate: Gate): string =>
+const forwardText = (gate: Gate): string =>
   encodeForward({
     request_id: gate.requestId,
     agent_id: AgentId.make(standard.text(gate.agentId).slice(0, 256)),

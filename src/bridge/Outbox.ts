@@ -1,4 +1,4 @@
-import { Cause, Clock, Deferred, Duration, Effect, Queue, Random, Schedule, Stream } from "effect"
+import { Cause, Clock, Deferred, Effect, Queue, Schedule, Stream } from "effect"
 import { recordOf } from "../schema/AuditReading.ts"
 import { maxBatch, type Routes } from "../schema/BridgeWire.ts"
 import type { ChainRow } from "../schema/Envelope.ts"
@@ -6,12 +6,13 @@ import type { StoreError } from "../schema/StoreError.ts"
 import { AuditStore, type ChainPosition } from "../services/AuditStore.ts"
 import { BridgeStateStore } from "../services/BridgeStateStore.ts"
 import * as LogReader from "../services/LogReader.ts"
-import { batched, type Outgoing } from "./Batches.ts"
+import { batched } from "./Batches.ts"
 import type { Counters } from "./Counters.ts"
 import * as Gap from "./Gap.ts"
+import * as Insistence from "./Insistence.ts"
 import type { Latch } from "./Latch.ts"
 import * as Sender from "./Sender.ts"
-import type { Answer, Transport } from "./Transport.ts"
+import type { Transport } from "./Transport.ts"
 
 /** What the outbox of a workflow is called among the readers of the log. */
 export const readerOf = (workflow: string): string => `bridge/${workflow}`
@@ -38,50 +39,9 @@ export const make = Effect.fnUntraced(function* (options: {
   /** Rows that a process before this one had under way; the reader may show them once more. */
   const repeated = new Set<string>()
   let line: Line | null = null
-  let failures = 0
-  let warnedMs = Number.NEGATIVE_INFINITY
   let current: ReadonlyArray<Waiting> = []
 
-  const pause = Effect.suspend(() =>
-    Effect.flatMap(Random.next, (jitter) =>
-      Effect.sleep(Duration.millis(Math.min(60_000, 1000 * 2 ** Math.min(failures, 10)) * (0.8 + 0.4 * jitter)))
-    )
-  )
-
-  /** Now and then, when it has not worked for a while: an outbox that waits loses nothing, and should not do it unseen. */
-  const complain = Effect.fnUntraced(function* (answers: ReadonlyArray<Answer>) {
-    const nowMs = yield* Clock.currentTimeMillis
-    const last = answers.at(-1)
-    if (failures < failuresBeforeWarning || nowMs - warnedMs < warnEveryMs || last?._tag === "Disabled") return
-    warnedMs = nowMs
-    const said = last?._tag === "Rejected" ? `${last.status}` : last?._tag
-    yield* Effect.logWarning("platform.outbox_waits", { reader, said, attempts: failures })
-  })
-
-  /** Sends until the platform has taken or refused each; what was refused comes back. Never ends with the latch set. */
-  const insist = Effect.fnUntraced(function* (
-    sender: Sender.Sender,
-    before: (left: ReadonlyArray<Outgoing<ChainRow>>) => Effect.Effect<boolean>,
-    batch: ReadonlyArray<Outgoing<ChainRow>>,
-    ended: (row: ChainRow, answer: Answer) => Effect.Effect<void>
-  ) {
-    let left = batch
-    while (left.length > 0) {
-      if (yield* latch.isSet) return yield* Effect.never
-      if (!(yield* before(left))) return left
-      const answers = yield* sender(left.map(({ copy }) => copy))
-      const open: Array<Outgoing<ChainRow>> = []
-      for (const [i, one] of left.entries()) {
-        const answer = answers[i]!
-        if (isOver(answer)) yield* ended(one.item, answer)
-        else open.push(one)
-      }
-      failures = open.length < left.length ? 0 : failures + 1
-      left = open
-      if (left.length > 0) yield* Effect.andThen(complain(answers), pause)
-    }
-    return left
-  })
+  const insist = Insistence.make(latch, reader)
 
   const repeat = Effect.fnUntraced(function* (sender: Sender.Sender, positions: ReadonlyArray<ChainPosition>) {
     const rows: Array<ChainRow> = []
@@ -226,14 +186,6 @@ interface Line {
   revision: number
   readonly sender: Sender.Sender
 }
-
-const failuresBeforeWarning = 5
-const warnEveryMs = 10 * 60_000
-
-/** Refused for what it is; every other refusal may pass. */
-const poisonous: ReadonlySet<number> = new Set([400, 409, 413, 422])
-const isOver = (answer: Answer): boolean =>
-  answer._tag === "Taken" || (answer._tag === "Rejected" && poisonous.has(answer.status))
 
 /** What is older is not sent any more: nobody looks at it live, and an outage must not be caught up with for ever (B-21). */
 const maxAgeMs = 30 * 24 * 3_600_000
