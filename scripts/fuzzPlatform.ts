@@ -10,16 +10,11 @@ import { PgClient } from "@effect/sql-pg"
 import { Effect, Layer, Redacted } from "effect"
 import { HttpServer } from "effect/http"
 import { EmbeddedPostgres, layerThrowAway } from "../src/layers/Embedded.ts"
+import * as PlatformStores from "../src/layers/PlatformStores.ts"
 import * as Database from "../src/layers/postgres/Database.ts"
-import * as InboxStore from "../src/layers/postgres/InboxStore.ts"
-import * as IngestStore from "../src/layers/postgres/IngestStore.ts"
 import { migrate } from "../src/layers/postgres/Migrations.ts"
 import { platformMigrationFiles } from "../src/layers/postgres/platformMigrations.generated.ts"
-import * as RateLimitStore from "../src/layers/postgres/RateLimitStore.ts"
 import { SchemaName } from "../src/layers/postgres/SchemaName.ts"
-import * as SignInStore from "../src/layers/postgres/SignInStore.ts"
-import * as WitnessStore from "../src/layers/postgres/WitnessStore.ts"
-import * as WorkspaceStore from "../src/layers/postgres/WorkspaceStore.ts"
 import { Mailer } from "../src/platform/Mailer.ts"
 import { PlatformSettings, platformDefaults } from "../src/platform/PlatformSettings.ts"
 import * as Server from "../src/platform/Server.ts"
@@ -55,14 +50,7 @@ const database = Layer.unwrap(
   })
 ).pipe(Layer.provide(layerThrowAway))
 
-const stores = Layer.mergeAll(
-  InboxStore.layer,
-  IngestStore.layer,
-  RateLimitStore.layer,
-  SignInStore.layer,
-  WitnessStore.layer,
-  WorkspaceStore.layer
-).pipe(Layer.provide(database))
+const stores = PlatformStores.layer.pipe(Layer.provide(database))
 
 const endless = { limit: 1_000_000_000, windowMs: 60_000 }
 const limits = {

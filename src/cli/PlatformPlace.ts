@@ -1,12 +1,7 @@
 import { Effect, Layer } from "effect"
-import * as InboxStore from "../layers/postgres/InboxStore.ts"
-import * as IngestStore from "../layers/postgres/IngestStore.ts"
+import * as PlatformStores from "../layers/PlatformStores.ts"
 import { migrate } from "../layers/postgres/Migrations.ts"
 import { platformMigrationFiles } from "../layers/postgres/platformMigrations.generated.ts"
-import * as RateLimitStore from "../layers/postgres/RateLimitStore.ts"
-import * as SignInStore from "../layers/postgres/SignInStore.ts"
-import * as WitnessStore from "../layers/postgres/WitnessStore.ts"
-import * as WorkspaceStore from "../layers/postgres/WorkspaceStore.ts"
 import * as Mailer from "../platform/Mailer.ts"
 import { PlatformSettings } from "../platform/PlatformSettings.ts"
 import * as SignIn from "../platform/SignIn.ts"
@@ -16,7 +11,7 @@ import { platformConfig } from "./PlatformSurroundings.ts"
 import { governance, type SharedFlags } from "./Root.ts"
 
 /** Where the platform's tables are: never among those of the library, whose schema is `public` unless somebody says otherwise. */
-export const platformSchema = (flags: SharedFlags): string =>
+const platformSchema = (flags: SharedFlags): string =>
   flags.schema === "public" ? "governance_platform" : flags.schema
 
 /** What `migrate` is told for the platform's own tables. */
@@ -44,14 +39,7 @@ const database = Layer.unwrap(Effect.map(Place.Place, Place.database))
 
 /** The platform's stores on its database. */
 export const stores = (flags: SharedFlags) =>
-  Layer.mergeAll(
-    InboxStore.layer,
-    IngestStore.layer,
-    RateLimitStore.layer,
-    SignInStore.layer,
-    WitnessStore.layer,
-    WorkspaceStore.layer
-  ).pipe(Layer.provide(database), Layer.provide(place(flags)))
+  PlatformStores.layer.pipe(Layer.provide(database), Layer.provide(place(flags)))
 
 /** A command sends no mail: it prints the link that it is asked for. */
 const acts = (flags: SharedFlags) =>

@@ -1,18 +1,14 @@
 import { Effect, Layer } from "effect"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
-import * as CheckpointAfterRotation from "../services/CheckpointAfterRotation.ts"
-import * as Checkpoints from "../services/Checkpoints.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
-import * as ApprovalNotices from "./ApprovalNotices.ts"
-import * as BudgetAlerts from "./BudgetAlerts.ts"
+import * as Attendants from "./Attendants.ts"
 import * as CheckpointPlace from "./CheckpointPlace.ts"
 import * as EgressDoor from "./EgressDoor.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
-import * as Keeping from "./Keeping.ts"
 import * as AgentKeyStore from "./memory/AgentKeyStore.ts"
 import * as AuditStore from "./memory/AuditStore.ts"
 import * as BridgeStateStore from "./memory/BridgeStateStore.ts"
@@ -26,7 +22,6 @@ import * as Signal from "./memory/Signal.ts"
 import * as Stores from "./memory/Stores.ts"
 import * as StoreTransaction from "./memory/StoreTransaction.ts"
 import * as SubjectKeyStore from "./memory/SubjectKeyStore.ts"
-import * as Reporting from "./Reporting.ts"
 
 /** A secret that dies with the log it seals is good enough here (DEC-18); a given one is checked as anywhere. */
 const keys = Layer.unwrap(
@@ -60,14 +55,7 @@ export const layerStores = Layer.mergeAll(
 
 /** All of governance without a database: for tests, for replay, and for programs that need no proof after a restart. */
 export const layer = (options: Settings.GovernanceOptions = {}) =>
-  Layer.mergeAll(
-    ApprovalNotices.layer,
-    BudgetAlerts.layer,
-    CheckpointAfterRotation.layer,
-    Keeping.layer,
-    Reporting.layer
-  ).pipe(
-    Layer.provideMerge(Checkpoints.layer),
+  Attendants.layer.pipe(
     Layer.provideMerge(Governance.layer),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.merge(KeyFollower.layer, EgressDoor.layer)),

@@ -6,14 +6,11 @@ import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import * as Audit from "../services/Audit.ts"
 import * as AuditFallback from "../services/AuditFallback.ts"
 import * as ChainKeys from "../services/ChainKeys.ts"
-import * as CheckpointAfterRotation from "../services/CheckpointAfterRotation.ts"
-import * as Checkpoints from "../services/Checkpoints.ts"
 import * as HaltWriter from "../services/HaltWriter.ts"
 import * as KeyFollower from "../services/KeyFollower.ts"
 import * as Pricing from "../services/Pricing.ts"
 import * as Settings from "../services/Settings.ts"
-import * as ApprovalNotices from "./ApprovalNotices.ts"
-import * as BudgetAlerts from "./BudgetAlerts.ts"
+import * as Attendants from "./Attendants.ts"
 import * as CheckpointPlace from "./CheckpointPlace.ts"
 import * as EgressDoor from "./EgressDoor.ts"
 import * as Embedded from "./Embedded.ts"
@@ -23,7 +20,6 @@ import { keptSecret } from "./embedded/KeptSecret.ts"
 import * as Governance from "./Governance.ts"
 import * as Identity from "./Identity.ts"
 import * as JsonlFallback from "./JsonlFallback.ts"
-import * as Keeping from "./Keeping.ts"
 import * as AdmissionStore from "./postgres/AdmissionStore.ts"
 import * as AgentKeyStore from "./postgres/AgentKeyStore.ts"
 import * as AuditStore from "./postgres/AuditStore.ts"
@@ -46,7 +42,6 @@ import { SchemaName } from "./postgres/SchemaName.ts"
 import * as Signal from "./postgres/Signal.ts"
 import * as StoreTransaction from "./postgres/StoreTransaction.ts"
 import * as SubjectKeyStore from "./postgres/SubjectKeyStore.ts"
-import * as Reporting from "./Reporting.ts"
 
 /** Connections of the library's own, from `databaseUrl` or GOVERNANCE_DATABASE_URL. Fails without one (ENT-04). */
 export const layerDatabase = Layer.unwrap(
@@ -144,14 +139,7 @@ const privileged = (url: Redacted.Redacted<string>, { pooler, schema }: Governan
   )
 
 const over = <A, E, R>(database: Layer.Layer<Database.Database | A, E, R>, options: Settings.GovernanceOptions) =>
-  Layer.mergeAll(
-    ApprovalNotices.layer,
-    BudgetAlerts.layer,
-    CheckpointAfterRotation.layer,
-    Keeping.layer,
-    Reporting.layer
-  ).pipe(
-    Layer.provideMerge(Checkpoints.layer),
+  Attendants.layer.pipe(
     Layer.provideMerge(Governance.layerWith(layerHaltWriter)),
     Layer.provideMerge(Pricing.layerSettings()),
     Layer.provideMerge(Layer.merge(KeyFollower.layer, EgressDoor.layer)),

@@ -3,8 +3,9 @@ import { HttpServerRequest } from "effect/http"
 import { CurrentPerson, SessionAccess } from "../schema/api/SessionAccess.ts"
 import { isSameOrigin } from "../web/SameOrigin.ts"
 import { PlatformSettings } from "./PlatformSettings.ts"
-import { clientAddress, RateLimits } from "./RateLimits.ts"
+import { RateLimits } from "./RateLimits.ts"
 import { SignIn } from "./SignIn.ts"
+import * as Stranger from "./Stranger.ts"
 import { logged } from "./Unavailable.ts"
 
 /** Finds the person of a session at each request anew: a session that was ended ends at once. */
@@ -14,12 +15,7 @@ export const layer = Layer.effect(
     const signIn = yield* SignIn
     const limits = yield* RateLimits
     const settings = yield* PlatformSettings
-
-    const stranger = Effect.gen(function* () {
-      const address = yield* Effect.provideService(clientAddress, PlatformSettings, settings)
-      yield* limits.count("strangers", address)
-      return yield* Effect.fail({ error: "unauthorized" } as const)
-    })
+    const stranger = yield* Stranger.make
 
     return SessionAccess.of({
       session: Effect.fnUntraced(function* (handler, { credential }) {

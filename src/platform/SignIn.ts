@@ -7,8 +7,8 @@ import { PlatformSettings } from "./PlatformSettings.ts"
 import { digestOf, newSecret } from "./WorkflowToken.ts"
 
 /** How long a link is good (OQ-28), and a session (ATH-02). */
-export const linkLife = Duration.minutes(15)
-export const sessionLife = Duration.hours(8)
+const linkLife = Duration.minutes(15)
+const sessionLife = Duration.hours(8)
 
 /** Signs people in by a link in their mail, once; there are no passwords (PLT-01). */
 export class SignIn extends Context.Service<

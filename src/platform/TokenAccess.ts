@@ -3,7 +3,8 @@ import { CurrentWorkflow, RouteFeature, TokenAccess } from "../schema/api/Access
 import { isEntitled } from "../schema/Workspace.ts"
 import { WorkspaceStore } from "../services/WorkspaceStore.ts"
 import { PlatformSettings } from "./PlatformSettings.ts"
-import { clientAddress, RateLimits } from "./RateLimits.ts"
+import { RateLimits } from "./RateLimits.ts"
+import * as Stranger from "./Stranger.ts"
 import { logged } from "./Unavailable.ts"
 import { digestOf, isWorkflowToken } from "./WorkflowToken.ts"
 
@@ -14,12 +15,7 @@ export const layer = Layer.effect(
     const store = yield* WorkspaceStore
     const limits = yield* RateLimits
     const settings = yield* PlatformSettings
-
-    const stranger = Effect.gen(function* () {
-      const address = yield* Effect.provideService(clientAddress, PlatformSettings, settings)
-      yield* limits.count("strangers", address)
-      return yield* Effect.fail({ error: "unauthorized" } as const)
-    })
+    const stranger = yield* Stranger.make
 
     return TokenAccess.of({
       workflowToken: Effect.fnUntraced(function* (handler, { credential, group }) {

@@ -35,7 +35,7 @@ export const demandOf = (policies: ReadonlyArray<GatePolicy>, kind: string): Gat
   }
 }
 
-export const asksFor = (policy: GatePolicy, kind: string): boolean =>
+const asksFor = (policy: GatePolicy, kind: string): boolean =>
   policy.requireApproval.some((pattern) => matches(pattern, kind))
 
 /** Whether a policy puts a person before this call. A bare `*` is every tool; models and APIs are only meant by what names them. */

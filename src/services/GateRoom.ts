@@ -5,7 +5,6 @@ import type { ApprovalOptions, CallOptions, CallPlan } from "../schema/CallPlan.
 import { canonicalize } from "../schema/CanonicalJson.ts"
 import { escape, type SealMark } from "../schema/Escape.ts"
 import { ApprovalDenied, ApprovalPending, ApprovalTimeout } from "../schema/Gate.ts"
-import { marks } from "../schema/GateDemand.ts"
 import { eventOfGate, type Gate, GateRequestId } from "../schema/GateRequest.ts"
 import type { TicketId } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
@@ -17,6 +16,7 @@ import { Cost } from "./Cost.ts"
 import { questionOf } from "./CostQuestion.ts"
 import { GateRequests } from "./GateRequests.ts"
 import type { GateView } from "./GateStore.ts"
+import { needsPerson } from "./NeedsPerson.ts"
 import { Policies } from "./Policies.ts"
 import { Settings } from "./Settings.ts"
 import { SubjectKeys } from "./SubjectKeys.ts"
@@ -38,12 +38,8 @@ export class GateRoom extends Context.Service<
 
 const isNeededBy =
   (policies: Policies["Service"]) =>
-  ({ target }: CallPlan, { approval }: CallOptions, lineage: Lineage): boolean =>
-    approval?.required === true ||
-    lineage.path.some((agent) => {
-      const policy = policies.get(agent, "gate")?.policy
-      return policy !== undefined && marks(policy, target)
-    })
+  ({ target }: CallPlan, { approval }: CallOptions, { path }: Lineage): boolean =>
+    needsPerson(policies, path, target, approval)
 
 export const make = Effect.gen(function* () {
   const requests = yield* GateRequests

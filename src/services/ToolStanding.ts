@@ -1,7 +1,6 @@
 import { Effect } from "effect"
 import { payloadOf } from "../schema/ActionHash.ts"
 import type { ApprovalOptions } from "../schema/CallPlan.ts"
-import { asksFor } from "../schema/GateDemand.ts"
 import type { GateRequestId, GateState } from "../schema/GateRequest.ts"
 import { Identifier } from "../schema/Identifier.ts"
 import { AgentId, SessionId } from "../schema/Ids.ts"
@@ -9,6 +8,7 @@ import { decodeArgument } from "./Arguments.ts"
 import type { GateRequests } from "./GateRequests.ts"
 import type { GateStore } from "./GateStore.ts"
 import type { Lineages } from "./Lineages.ts"
+import { needsPerson } from "./NeedsPerson.ts"
 import type { Policies } from "./Policies.ts"
 import type { Standing } from "./Standing.ts"
 
@@ -47,12 +47,7 @@ export const toolStanding = <E>({ lineages, list, policies, requests, stand, sta
     const sessionId =
       wish.sessionId === undefined ? null : yield* decodeArgument(SessionId, "sessionId", wish.sessionId)
     const { path } = yield* stand(agentId, "gates.standing")
-    const isNeeded =
-      wish.approval?.required === true ||
-      path.some((agent) => {
-        const policy = policies.get(agent, "gate")?.policy
-        return policy !== undefined && asksFor(policy, kind)
-      })
+    const isNeeded = needsPerson(policies, path, { kind: "tool", name: kind }, wish.approval)
     if (!isNeeded) return { isNeeded, request: null } satisfies ToolStanding
     const payload = yield* Effect.fromResult(payloadOf(wish.input, requests.keys.binding()))
     const lineage = lineages.known(agentId)
