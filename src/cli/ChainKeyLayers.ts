@@ -6,12 +6,13 @@ import { learn, Secrets } from "./Redaction.ts"
 
 /** What this command works with, as a program would see it. */
 export const settings = Layer.unwrap(
-  Effect.map(Place, ({ appUrl, auditSecret, checkpoints, otherSecrets, schema }) =>
+  Effect.map(Place, ({ appUrl, auditSecret, checkpoints, otherSecrets, schema, trustedHosts }) =>
     Settings.layer({
       databaseUrl: appUrl,
       schema,
       auditSecret: auditSecret ?? undefined,
       historicSecrets: otherSecrets,
+      platform: { trustedHosts },
       ...checkpoints
     })
   )
@@ -19,9 +20,10 @@ export const settings = Layer.unwrap(
 
 /** Rotated-out secrets are as secret as the current one: none may reach the screen (CFG-32). */
 const given = Effect.gen(function* () {
-  const { auditSecret, historicSecrets } = yield* Settings.Settings
+  const { auditSecret, historicSecrets, platform } = yield* Settings.Settings
   const secrets = yield* Secrets
   for (const secret of historicSecrets) learn(secrets, Redacted.value(secret))
+  if (platform.ingestToken !== null) learn(secrets, Redacted.value(platform.ingestToken))
   return { secret: auditSecret, historic: historicSecrets, ephemeralAllowed: false }
 })
 

@@ -24,6 +24,7 @@ import type { EnvironmentError, Examination } from "./Environment.ts"
 import * as Place from "./Place.ts"
 import type { SharedFlags } from "./Root.ts"
 import { saidBy } from "./Said.ts"
+import { witnessFindings } from "./WitnessFinding.ts"
 
 /** Looks at everything, in the order in which things depend on each other. What could not be asked any more is said. */
 export const examine = Effect.fnUntraced(function* (flags: SharedFlags) {
@@ -98,6 +99,7 @@ const inDatabase = Effect.fnUntraced(function* (place: Place.Place["Service"]) {
     Finding.ok("database", place.dataDir === null ? "answers" : `embedded, in ${place.dataDir}`),
     ...schema,
     yield* checkpointFinding(place),
+    ...(yield* witnessFindings(place)),
     yield* coverageFinding(place),
     clock
   ]

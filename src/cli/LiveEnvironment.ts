@@ -89,8 +89,8 @@ const audit = Audit.layer.pipe(Layer.provide([AuditFallback.layerMemory, Subject
 const prompts = Prompts.layer.pipe(Layer.provide([PromptStore.layer, StoreTransaction.layer]))
 
 const checkpoints = Checkpoints.layerOnDemand.pipe(
-  Layer.provideMerge(CheckpointStore.layer),
-  Layer.provide(CheckpointPlace.layerQuiet)
+  Layer.provide(CheckpointPlace.layerQuiet),
+  Layer.provideMerge(CheckpointStore.layer)
 )
 
 /** Reports read what was signed; bundles are signed too. */

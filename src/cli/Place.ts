@@ -32,6 +32,8 @@ export class Place extends Context.Service<
     readonly secretIsKept: boolean
     /** Key, sink and memory of checkpoints, where they are kept beside an embedded database. */
     readonly checkpoints: Effect.Success<ReturnType<typeof keptCheckpoints>> | null
+    /** Private platforms that this command may send to. */
+    readonly trustedHosts: ReadonlyArray<string>
     /** The data directory of an embedded database. */
     readonly dataDir: string | null
   }
@@ -55,6 +57,7 @@ const make = Effect.fnUntraced(function* (flags: SharedFlags) {
       checkpoints: null,
       otherSecrets: [],
       secretIsKept: false,
+      trustedHosts: flags.trustHost,
       dataDir: null
     })
   }
@@ -75,6 +78,7 @@ const make = Effect.fnUntraced(function* (flags: SharedFlags) {
     auditSecret: Option.getOrElse(given, () => kept.secret),
     otherSecrets: kept.others,
     secretIsKept: Option.isNone(given),
+    trustedHosts: flags.trustHost,
     checkpoints,
     dataDir: server.dataDir
   })

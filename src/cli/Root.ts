@@ -30,6 +30,11 @@ export const governance = Command.make("governance").pipe(
       Flag.withDescription("Use the embedded database in this directory (default ./.governance)"),
       Flag.optional
     ),
+    trustHost: Flag.String("trust-host").pipe(
+      Flag.withMetavar("host:port"),
+      Flag.withDescription("A platform on a private network or on this machine; may be given more than once"),
+      Flag.atLeast(0)
+    ),
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print JSON on standard output and nothing else"),
       Flag.withoutNegation,
@@ -43,5 +48,7 @@ export interface SharedFlags {
   readonly databaseUrl: Option.Option<string>
   readonly schema: string
   readonly dataDir: Option.Option<string>
+  /** Typed by whoever runs the command, as code opens a private platform to a program: no variable can do it (DEC-11). */
+  readonly trustHost: ReadonlyArray<string>
   readonly json: boolean
 }

@@ -3,9 +3,11 @@ import { Config, Effect, FileSystem, Layer, Option, Redacted, Result } from "eff
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import * as CheckpointKey from "../services/CheckpointKey.ts"
-import { CheckpointSinks } from "../services/CheckpointSink.ts"
+import { CheckpointSinks, type CheckpointWitness } from "../services/CheckpointSink.ts"
 import * as RememberedCheckpoint from "../services/RememberedCheckpoint.ts"
 import { Settings } from "../services/Settings.ts"
+import * as CheckpointWitnesses from "./CheckpointWitnesses.ts"
+import * as EgressDoor from "./EgressDoor.ts"
 import * as FileCheckpointSink from "./FileCheckpointSink.ts"
 import * as RememberedCheckpointFile from "./RememberedCheckpointFile.ts"
 
@@ -66,15 +68,20 @@ const warning = Layer.effectDiscard(
   )
 )
 
-/** The sinks that a program gave, and the configured file. */
-const sinks = Layer.effect(
-  CheckpointSinks,
-  Effect.gen(function* () {
-    const given = yield* CheckpointSinks
-    const { checkpointFile } = yield* Settings
-    return checkpointFile === null ? given : [...given, yield* FileCheckpointSink.make(checkpointFile)]
-  })
-)
+/** The sinks that a program gave, the configured file, and the platform as a witness: it may not answer, so it is the last. */
+const sinksWith = <E, R>(
+  witnesses: (settings: GovernanceConfig) => Effect.Effect<ReadonlyArray<CheckpointWitness>, E, R>
+) =>
+  Layer.effect(
+    CheckpointSinks,
+    Effect.gen(function* () {
+      const given = yield* CheckpointSinks
+      const settings = yield* Settings
+      const { checkpointFile } = settings
+      const files = checkpointFile === null ? [] : [yield* FileCheckpointSink.make(checkpointFile)]
+      return [...given, ...files, ...(yield* witnesses(settings))]
+    })
+  ).pipe(Layer.provide(Layer.merge(key, EgressDoor.layer)))
 
 const memory = Layer.effect(
   RememberedCheckpoint.RememberedCheckpoint,
@@ -88,12 +95,18 @@ const memory = Layer.effect(
 )
 
 /** Key, sinks and memory of checkpoints, as the configuration says. For commands, which are not the ones to make them. */
-export const layerQuiet = Layer.mergeAll(key, sinks, memory).pipe(Layer.provide(NodeServices.layer))
-
-/** The same for programs: without a key one warning says what cannot be noticed. */
-export const layer = Layer.merge(layerQuiet, warning)
-
-/** Beside a log that dies with the process: nothing is remembered, and without a key nothing is said. */
-export const layerMemory = Layer.mergeAll(key, sinks, RememberedCheckpoint.layerMemory).pipe(
+export const layerQuiet = Layer.mergeAll(key, sinksWith(CheckpointWitnesses.forCommands), memory).pipe(
   Layer.provide(NodeServices.layer)
 )
+
+/** The same for programs: without a key one warning says what cannot be noticed. */
+export const layer = Layer.mergeAll(key, sinksWith(CheckpointWitnesses.forPrograms), memory, warning).pipe(
+  Layer.provide(NodeServices.layer)
+)
+
+/** Beside a log that dies with the process: nothing is remembered, and without a key nothing is said. */
+export const layerMemory = Layer.mergeAll(
+  key,
+  sinksWith(CheckpointWitnesses.forPrograms),
+  RememberedCheckpoint.layerMemory
+).pipe(Layer.provide(NodeServices.layer))

@@ -109,7 +109,7 @@ export const layerStores = Layer.mergeAll(
   BudgetAlertStore.layer,
   SubjectKeyStore.layer,
   CheckpointStore.layer,
-  CheckpointPlace.layer,
+  Layer.provide(CheckpointPlace.layer, CheckpointStore.layer),
   ReaderStore.layer,
   RetentionStore.layer,
   StoreTransaction.layer,

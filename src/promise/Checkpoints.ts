@@ -7,6 +7,8 @@ export interface Checkpoints {
   /** Covers every row that is committed now, signs, and hands over. Null when there is nothing at all. */
   make(): Promise<Checkpoint | null>
   latest(): Promise<Checkpoint | null>
+  /** How far every sink and witness is, as it says itself. Never rejects for one that does not answer. */
+  standings(): Promise<ReadonlyArray<SinkStanding>>
   /** Holds the log against its checkpoints. Never rejects for what it finds. */
   examine(): Promise<CheckpointReport>
   /** Keeps the latest checkpoint as the one that was seen here, for the next time. */
@@ -16,6 +18,17 @@ export interface Checkpoints {
     readonly adoption: Adoption
     readonly checkpoint: Checkpoint | null
   }>
+}
+
+export interface SinkStanding {
+  readonly sink: string
+  readonly isWitness: boolean
+  /** Null: nothing is there yet, or it could not be asked. */
+  readonly size: number | null
+  /** What a witness has refused, and nobody has answered for. */
+  readonly alarm: string | null
+  /** Why it could not be asked. */
+  readonly error: string | null
 }
 
 export interface Checkpoint {
@@ -35,4 +48,6 @@ export interface Adoption {
   readonly reason: string
   readonly at: string
   readonly lost: ReadonlyArray<{ readonly chain: string; readonly after: number }>
+  /** What witnesses had then, root in hex. */
+  readonly witnessed?: ReadonlyArray<{ readonly size: number; readonly root: string }>
 }

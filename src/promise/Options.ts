@@ -111,6 +111,8 @@ export interface Network {
         /** True sends from the log itself, at least once, over restarts too. */
         readonly outbox?: boolean | undefined
         readonly workflow?: string | undefined
+        /** True shows it every checkpoint: it refuses a log that went back. */
+        readonly witness?: boolean | undefined
       }
     | undefined
 }

@@ -87,6 +87,17 @@ export const LocalResolution = Schema.Struct({
 })
 export type LocalResolution = typeof LocalResolution.Type
 
+/** What a witness answers with the last checkpoint that it has accepted of a log. */
+export const WitnessHead = Schema.Struct({
+  log: Schema.NullOr(Schema.Struct({ size: Schema.Natural, note: Schema.String, seen_ms: Schema.Int })),
+  /** The last notes of other logs under the same token: another identity of the same database shows there (A-05). */
+  others: Schema.Array(Schema.String),
+  /** The latest refusal that nobody has answered for. */
+  alarm: Schema.NullOr(
+    Schema.Struct({ problem: Schema.String.check(Schema.isPattern(/^[a-z_]{1,64}$/u)), seen_ms: Schema.Int })
+  )
+})
+
 /** Names whoever counts `seq`, so that several processes of one workflow do not get in each other's way (PLT-11). */
 export const instanceHeader = "governance-instance"
 export const Instance = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_-]{1,64}$/u))
@@ -98,6 +109,9 @@ export interface Routes {
   readonly gates: string
   /** GET for what the inbox says, POST for what was decided here. */
   readonly resolution: (request: GateRequestId) => string
+  /** POST shows a checkpoint, GET asks for the last one that was accepted (BEY-04). */
+  readonly witness: string
+  readonly witnessAdoptions: string
 }
 
 export const apiPath = "/api/v1"
@@ -116,6 +130,8 @@ export const routesOf = (ingestUrl: string): Result.Result<Routes, string> => {
     events: ingestUrl,
     batch: `${below}/ingest/events/batch`,
     gates: `${below}/bridge/gates`,
-    resolution: (request) => `${below}/bridge/gates/${request}/resolution`
+    resolution: (request) => `${below}/bridge/gates/${request}/resolution`,
+    witness: `${below}/witness/checkpoints`,
+    witnessAdoptions: `${below}/witness/adoptions`
   })
 }

@@ -25,11 +25,19 @@ export interface Adoption {
   readonly at: string
   /** Rows of `chain` after `after` that leaves below `size` speak of. */
   readonly lost: ReadonlyArray<{ readonly chain: string; readonly after: number }>
+  /** What witnesses had then, root in hex: what this answers for towards them, and towards no later state. */
+  readonly witnessed?: ReadonlyArray<{ readonly size: number; readonly root: string }>
 }
 
 /** The text that is signed. Its first line is no origin of a checkpoint, so that neither can be taken for the other. */
-export const adoptionText = ({ at, by, lost, origin, reason, size }: Adoption, root: Uint8Array): string =>
-  `${origin}/adoption\n${size}\n${Base64.encode(root)}\n${canonicalize({ at, by, lost: lost.map(({ after, chain }) => ({ after, chain })), reason })}\n`
+export const adoptionText = ({ at, by, lost, origin, reason, size, witnessed }: Adoption, root: Uint8Array): string =>
+  `${origin}/adoption\n${size}\n${Base64.encode(root)}\n${canonicalize({
+    at,
+    by,
+    lost: lost.map(({ after, chain }) => ({ after, chain })),
+    reason,
+    ...(witnessed === undefined ? {} : { witnessed: witnessed.map(({ root, size }) => ({ root, size })) })
+  })}\n`
 
 /** Reads the text of an adoption; the signature is judged by who calls this. */
 export const parseAdoption = (note: string): Option.Option<Adoption & { readonly text: string }> =>
@@ -98,7 +106,8 @@ const decodeAdoption = Schema.decodeUnknownOption(
       at: Schema.String,
       by: Schema.String,
       lost: Schema.Array(Schema.Struct({ after: Seq, chain: Schema.String })),
-      reason: Schema.String
+      reason: Schema.String,
+      witnessed: Schema.optionalKey(Schema.Array(Schema.Struct({ root: Schema.String, size: Seq })))
     })
   )
 )

@@ -1,12 +1,24 @@
 import { Schema } from "effect"
+import { WitnessProblem } from "./WitnessVerdict.ts"
 
 /** A place outside the database that keeps checkpoints did not take them, or cannot be read. The log itself is not touched. */
 export class CheckpointSinkError extends Schema.TaggedError<CheckpointSinkError>()("CheckpointSinkError", {
   sink: Schema.String,
-  problem: Schema.Literals(["unreadable", "unwritable", "foreign"])
+  problem: Schema.Literals([
+    "unreadable",
+    "unwritable",
+    "foreign",
+    "unreachable",
+    "unauthorized",
+    "refused",
+    "unusable"
+  ]),
+  /** Why a witness has refused one. */
+  refusal: Schema.optionalKey(WitnessProblem)
 }) {
   override get message() {
-    return `Checkpoints cannot be kept in ${this.sink}: ${sentences[this.problem]}`
+    const why = this.refusal === undefined ? "" : ` (${this.refusal})`
+    return `Checkpoints cannot be kept in ${this.sink}: ${sentences[this.problem]}${why}`
   }
   get recoveryHint() {
     return hints[this.problem]
@@ -29,7 +41,7 @@ export class OtherIdentity extends Schema.TaggedError<OtherIdentity>()("OtherIde
     return `This is not the log that was known here: ${this.finding}`
   }
   get recoveryHint() {
-    return "Check that the database URL, GOVERNANCE_CHECKPOINT_KEY and the sink file belong together. If they were replaced on purpose, move the old sink file to a safe place and run `governance checkpoint adopt --reason ...`."
+    return "Check that the database URL, GOVERNANCE_CHECKPOINT_KEY and the sink file belong together. If they were replaced on purpose, move the old sink file to a safe place (a witness: use a new workflow) and run `governance checkpoint adopt --reason ...`."
   }
 }
 
@@ -49,12 +61,23 @@ export class CheckpointContradicted extends Schema.TaggedError<CheckpointContrad
 const sentences = {
   unreadable: "it cannot be read",
   unwritable: "it cannot be written",
-  foreign: "it must be a file of yours alone"
+  foreign: "it must be a file of yours alone",
+  unreachable: "it does not answer",
+  unauthorized: "it does not know our token, or its plan has no witness",
+  refused: "it has refused what we showed it",
+  unusable: "the platform settings cannot be used"
 } as const
 
 const hints = {
   unreadable: "Check that it exists and that you may read it.",
   unwritable:
     "Check the disk and the rights of the directory; what was missed is handed over with the next checkpoint.",
-  foreign: "Check who could write it, then run chmod 600."
+  foreign: "Check who could write it, then run chmod 600.",
+  unreachable: "Nothing is lost: what was missed is handed over when it answers again.",
+  unauthorized:
+    "Compare GOVERNANCE_PLATFORM_INGEST_TOKEN with the page of the workflow; its workspace needs the tier with the witness.",
+  refused:
+    "Look at the alarm on the platform. After a restored backup run `governance checkpoint adopt --reason ...`; a new checkpoint key or another database needs a workflow of its own; else keep everything as it is and find out.",
+  unusable:
+    "Run `governance bridge status`. A private platform needs --trust-host host:port here and platform.trustedHosts in code."
 } as const

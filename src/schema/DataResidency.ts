@@ -52,6 +52,13 @@ export const keptData: ReadonlyArray<KeptData & { readonly table: string }> = [
     kept: "until the operator deletes them"
   },
   {
+    table: "governance_witness_adoptions",
+    what: "Adopted checkpoints",
+    holds:
+      "the signed statement of a restored backup: who answers for it, when, why, without secret-shaped parts; the checkpoints before and after",
+    kept: "until the operator deletes them"
+  },
+  {
     table: "governance_workspaces",
     what: "Workspaces",
     holds: "id, name, tier",

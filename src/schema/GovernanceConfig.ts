@@ -111,6 +111,8 @@ export interface GovernanceConfig {
     readonly outbox: boolean
     /** What this deployment calls the workflow it sends to: two workflows of one database need two names (DEC-21). */
     readonly workflow: string
+    /** Shows it every checkpoint, as a witness that refuses a log which went back (BEY-04). */
+    readonly witness: boolean
   }
 }
 
@@ -169,6 +171,7 @@ export const defaults = {
     allowedHosts: null,
     queueSize: 1000,
     outbox: false,
-    workflow: "default"
+    workflow: "default",
+    witness: false
   }
 } satisfies GovernanceConfig

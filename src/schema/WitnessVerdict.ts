@@ -1,7 +1,15 @@
-import { Result } from "effect"
+import { Result, Schema } from "effect"
 import { Base64, Hex } from "effect/encoding"
 import { type CheckpointLeaf, leafHashOf, noteStatus, parseCheckpoint, type VerifyBytes } from "./Checkpoint.ts"
-import { appendLeaves, emptyFrontier, type Frontier, rootOfFrontier, type Sha256, verifyConsistency } from "./Merkle.ts"
+import {
+  appendLeaves,
+  emptyFrontier,
+  type Frontier,
+  isFrontier,
+  rootOfFrontier,
+  type Sha256,
+  verifyConsistency
+} from "./Merkle.ts"
 import { parseVerifierKey } from "./SignedNote.ts"
 
 /** A checkpoint as somebody shows it to a witness, with what proves that the log has only grown since the last one. */
@@ -13,7 +21,17 @@ export interface ShownCheckpoint {
   readonly oldSize: number
   /** Hashes of RFC 6962, Base64. */
   readonly proof: ReadonlyArray<string> | null
-  readonly leaves: ReadonlyArray<CheckpointLeaf> | null
+  readonly leaves: ReadonlyArray<ShownLeaf> | null
+  /** Of the first checkpoint of a log: peaks of its tree, so that leaves can be added to it. */
+  readonly peaks?: ReadonlyArray<Uint8Array> | null
+}
+
+/** A leaf, or only its hash of RFC 6962, where its chain is nothing that may leave or there are too many. */
+export type ShownLeaf = CheckpointLeaf | { readonly leafHash: Uint8Array }
+
+export interface NoteCrypto {
+  readonly sha: Sha256
+  readonly verify: VerifyBytes
 }
 
 /** What the witness holds of that log already. */
@@ -24,14 +42,20 @@ export interface HeldCheckpoint {
   readonly frontier: Frontier | null
 }
 
-export type WitnessProblem =
-  | "unreadable"
-  | "bad_signature"
-  | "other_key"
-  | "rolled_back"
-  | "forked"
-  | "inconsistent"
-  | "chain_went_back"
+export const WitnessProblem = Schema.Literals([
+  "unreadable",
+  "bad_signature",
+  "other_key",
+  "rolled_back",
+  "forked",
+  "inconsistent",
+  "chain_went_back"
+])
+export type WitnessProblem = typeof WitnessProblem.Type
+
+/** What an adoption can answer for. That somebody used another key or broke a signature stays open. */
+export const isAnswerable = (problem: string): boolean =>
+  ["rolled_back", "forked", "inconsistent", "chain_went_back"].includes(problem)
 
 export type WitnessVerdict =
   | {
@@ -49,13 +73,10 @@ export type WitnessVerdict =
 
 /**
  * Whether a checkpoint continues what is held (BEY-04, P-04): signed by the key of the first one, not smaller, equal where it has
- * the same size, and proved by a consistency proof or by every leaf since.
+ * the same size, and proved by a consistency proof or by every leaf since. A smaller one is a log that went back only if whoever
+ * shows it knows what is held; else it may be late, behind a faster process of the same deployment.
  */
-export const judgeShown = (
-  shown: ShownCheckpoint,
-  held: HeldCheckpoint | null,
-  crypto: { readonly sha: Sha256; readonly verify: VerifyBytes }
-): WitnessVerdict => {
+export const judgeShown = (shown: ShownCheckpoint, held: HeldCheckpoint | null, crypto: NoteCrypto): WitnessVerdict => {
   const parsed = Result.getOrUndefined(parseCheckpoint(shown.note))
   const key = Result.getOrUndefined(parseVerifierKey(shown.verifierKey, crypto.sha))
   if (parsed === undefined || key === undefined) return refused("unreadable", null)
@@ -69,7 +90,9 @@ export const judgeShown = (
   }
   const from = held ?? { size: 0, root: rootOfFrontier(emptyFrontier, crypto.sha), frontier: emptyFrontier }
   const found = { _tag: "Consistent", origin: body.origin, size: body.size, root: body.root } as const
-  if (body.size < from.size) return refused("rolled_back", body.origin)
+  if (body.size < from.size) {
+    return shown.oldSize === from.size ? refused("rolled_back", body.origin) : { _tag: "Stale", size: from.size }
+  }
   if (held !== null && body.size === from.size) {
     return same(body.root, from.root)
       ? { ...found, frontier: from.frontier, isNew: false }
@@ -77,14 +100,20 @@ export const judgeShown = (
   }
   if (shown.oldSize !== from.size) return { _tag: "Stale", size: from.size }
   if (shown.leaves !== null && from.frontier !== null) {
-    const hashes = shown.leaves.map((leaf) => leafHashOf(leaf, crypto.sha))
+    const hashes = shown.leaves.map((leaf) => ("leafHash" in leaf ? leaf.leafHash : leafHashOf(leaf, crypto.sha)))
     const frontier = appendLeaves(from.frontier, hashes, crypto.sha)
     return frontier.size === body.size && same(rootOfFrontier(frontier, crypto.sha), body.root)
       ? { ...found, frontier, isNew: true }
       : refused("inconsistent", body.origin)
   }
   // Nothing contradicts the first checkpoint of a log, and nothing proves it either: it is what the next ones are held against.
-  if (from.size === 0) return { ...found, frontier: body.size === 0 ? emptyFrontier : null, isNew: true }
+  if (from.size === 0) {
+    const frontier = { size: body.size, peaks: shown.peaks ?? [] }
+    if (!isFrontier(frontier)) return { ...found, frontier: null, isNew: true }
+    return same(rootOfFrontier(frontier, crypto.sha), body.root)
+      ? { ...found, frontier, isNew: true }
+      : refused("inconsistent", body.origin)
+  }
   const proof = hashesOf(shown.proof ?? [])
   const claim = { from: from.size, to: body.size, fromRoot: from.root, toRoot: body.root }
   return proof !== null && verifyConsistency({ ...claim, proof }, crypto.sha)

@@ -15,8 +15,9 @@ import { StoreError } from "../schema/StoreError.ts"
 import { sha256 } from "./CheckpointKey.ts"
 import { type CheckpointReader, claimOf } from "./CheckpointReader.ts"
 import type * as CheckpointRound from "./CheckpointRound.ts"
-import type { CheckpointSink } from "./CheckpointSink.ts"
+import { type CheckpointLog, isWitness } from "./CheckpointSink.ts"
 import * as LeafCheck from "./LeafCheck.ts"
+import { isByOurKey } from "./WitnessHandOver.ts"
 
 export interface AdoptInput {
   readonly by: string
@@ -35,7 +36,7 @@ export const make = Effect.fnUntraced(function* (
   const { audit, store } = reader
   const random = yield* SecureRandom.SecureRandom
 
-  const retake = Effect.fnUntraced(function* (sink: CheckpointSink, own: Effect.Success<typeof round.signer>) {
+  const retake = Effect.fnUntraced(function* (sink: CheckpointLog, own: Effect.Success<typeof round.signer>) {
     const latest = yield* store.latest
     const roots = new Map<number, string>()
     const judge = { key: own.key, ...own.crypto }
@@ -103,13 +104,17 @@ export const make = Effect.fnUntraced(function* (
       return yield* new InvalidInput({ field: "reason", problem: "must be text of 1 to 2000 characters on one line" })
     }
     const own = yield* round.signer
+    const witnessed: Array<{ readonly size: number; readonly root: string }> = []
     for (const { head, sink } of yield* round.heads) {
       const note = Result.isSuccess(head) ? head.success?.note : undefined
+      // What a witness says counts where our key has signed it: nobody else's word may keep an operator from this.
+      if (isWitness(sink) && (note == null || !isByOurKey(note, own))) continue
       const claim = note == null ? undefined : Option.getOrUndefined(claimOf(note))
       if (claim !== undefined && claim.origin !== own.key.name) {
         return yield* new OtherIdentity({ finding: `${sink.name} belongs to ${claim.origin}, this is ${own.key.name}` })
       }
-      yield* retake(sink, own)
+      if (!isWitness(sink)) yield* retake(sink, own)
+      else if (claim !== undefined) witnessed.push({ size: claim.size, root: Hex.encode(claim.root) })
     }
     const latest = yield* store.latest
     const size = latest?.size ?? 0
@@ -121,7 +126,8 @@ export const make = Effect.fnUntraced(function* (
       by,
       reason: input.reason,
       at: DateTime.formatIso(yield* DateTime.now),
-      lost: lostOf(disagreements)
+      lost: lostOf(disagreements),
+      ...(witnessed.length === 0 ? {} : { witnessed })
     }
     const root = latest?.root ?? rootOfFrontier(emptyFrontier, sha256)
     const text = adoptionText(adoption, root)

@@ -2,13 +2,13 @@ import { Effect } from "effect"
 import type { LogEntry } from "../schema/CheckpointEntry.ts"
 import type { CheckpointSinkError } from "../schema/CheckpointError.ts"
 import type { StoreError } from "../schema/StoreError.ts"
-import type { CheckpointSink } from "./CheckpointSink.ts"
+import type { CheckpointLog } from "./CheckpointSink.ts"
 import type { CheckpointStore } from "./CheckpointStore.ts"
 
 /** Everything that a sink has not got, from its own last size on (BEY-04): a crash in between is caught up here. */
 export const handOver = Effect.fnUntraced(function* (
   store: CheckpointStore["Service"],
-  sink: CheckpointSink,
+  sink: CheckpointLog,
   isOwn: (note: string) => boolean
 ): Effect.fn.Return<void, StoreError | CheckpointSinkError> {
   for (;;) {

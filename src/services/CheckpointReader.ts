@@ -1,6 +1,6 @@
 import { Effect, Option, Result, Stream } from "effect"
 import { Hex } from "effect/encoding"
-import { originOf, parseCheckpoint } from "../schema/Checkpoint.ts"
+import { noteStatus, originOf, parseCheckpoint } from "../schema/Checkpoint.ts"
 import type { LogEntry } from "../schema/CheckpointEntry.ts"
 import { type CheckpointFacts, type CheckpointReport, type LogFacts, verdictOf } from "../schema/CheckpointVerdict.ts"
 import { emptyLog, finish, type LogState, type NoteReader, step } from "../schema/CheckpointWalk.ts"
@@ -9,7 +9,7 @@ import type { StoreError } from "../schema/StoreError.ts"
 import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { CheckpointKey, sha256, verifyEd25519 } from "./CheckpointKey.ts"
-import { type CheckpointSink, CheckpointSinks } from "./CheckpointSink.ts"
+import { type CheckpointSink, CheckpointSinks, type CheckpointWitness, isWitness } from "./CheckpointSink.ts"
 import { CheckpointStore } from "./CheckpointStore.ts"
 import * as LeafCheck from "./LeafCheck.ts"
 import * as PrunedRanges from "./PrunedRanges.ts"
@@ -73,8 +73,8 @@ export const make = Effect.gen(function* () {
     // Sinks are read before the database, which is always ahead of them: else a checkpoint made meanwhile looks like a rollback.
     const others = yield* Effect.forEach([...sinks, ...(options.sinks ?? [])], (sink) =>
       Effect.gen(function* () {
-        const walked = yield* Effect.result(walk(sink.read, reader))
         const head = yield* Effect.result(sink.head)
+        const walked = yield* Effect.result(isWitness(sink) ? lastOf(sink, reader) : walk(sink.read, reader))
         const present = Result.isSuccess(walked) && Result.isSuccess(head) && head.success !== null
         // Before its first checkpoint a sink of this process is not there, and nobody has deleted it.
         const waiting =
@@ -88,7 +88,9 @@ export const make = Effect.gen(function* () {
     const database = yield* walk(databaseLog, reader)
     const facts = [
       ...others.map(({ present, roots, sink, state, waiting }) => ({
-        ...logFacts(sink.name, present, state, agreement(roots, database)),
+        ...(isWitness(sink)
+          ? witnessFacts(sink.name, present, state, roots, database)
+          : logFacts(sink.name, present, state, agreement(roots, database))),
         waiting
       })),
       ...(recalled === null ? [] : [rememberedFacts(recalled, name, database, key)])
@@ -98,7 +100,7 @@ export const make = Effect.gen(function* () {
       .filter(({ present, state }) => present && state.origin === name && !state.otherKey)
       .reduce<{ readonly log: Stream.Stream<LogEntry, unknown>; readonly state: LogState }>(
         (longest, { sink, state }) =>
-          state.signedSize > longest.state.signedSize ? { log: sink.read, state } : longest,
+          !isWitness(sink) && state.signedSize > longest.state.signedSize ? { log: sink.read, state } : longest,
         { log: databaseLog, state: database.state }
       )
     const adoptions = [database, ...others].flatMap(({ state }) => state.adoptions)
@@ -170,6 +172,31 @@ const walk = <E>(log: Stream.Stream<LogEntry, E>, reader: NoteReader): Effect.Ef
       (state) => ({ state: finish(state), roots })
     )
   })
+
+/** A witness has the last checkpoint alone, and nothing of what lies before it. */
+const lastOf = (witness: CheckpointWitness, { key, sha, verify }: NoteReader) =>
+  Effect.map(witness.head, (head): Walked => {
+    const signed = head?.note == null ? undefined : Result.getOrUndefined(parseCheckpoint(head.note))
+    if (signed === undefined) return nothing()
+    const { origin, root, size } = signed.body
+    const otherKey = key !== null && noteStatus(signed, { ...key, name: origin }, { sha, verify }) !== "valid"
+    const state = { ...emptyLog, frontier: { size, peaks: [] }, signedSize: size, origin, otherKey }
+    return { state, roots: new Map([[size, Hex.encode(root)]]) }
+  })
+
+/** What somebody has answered for, and the witness has not heard of yet, speaks against nothing. */
+const witnessFacts = (name: string, present: boolean, state: LogState, roots: Walked["roots"], database: Walked) => {
+  const [first] = roots
+  if (first === undefined) return logFacts(name, present, state, null)
+  const [size, root] = first
+  const isAnswered = database.state.adoptions.some(({ witnessed }) =>
+    witnessed?.some((known) => known.size === size && known.root === root)
+  )
+  if (isAnswered) return logFacts(name, present, { ...emptyLog, origin: state.origin }, null)
+  const ours = database.roots.get(size)
+  const agrees = ours === undefined ? (size < database.state.frontier.size ? false : null) : ours === root
+  return logFacts(name, present, state, agrees)
+}
 
 const agreement = (roots: Map<number, string>, database: Walked): boolean | null => {
   let largest = 0

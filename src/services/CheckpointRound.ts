@@ -1,20 +1,22 @@
-import { Duration, Effect, Option, Result } from "effect"
+import { Duration, Effect, Result } from "effect"
 import { Hex } from "effect/encoding"
 import { sameBytes } from "../schema/Chain.ts"
-import { leafHashOf, noteStatus, parseCheckpoint, signCheckpoint } from "../schema/Checkpoint.ts"
+import { leafHashOf, parseCheckpoint, signCheckpoint } from "../schema/Checkpoint.ts"
 import type { Adoption } from "../schema/CheckpointEntry.ts"
-import { CheckpointContradicted, OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
-import { emptyLog, step } from "../schema/CheckpointWalk.ts"
+import { CheckpointContradicted, type OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { appendLeaves, emptyFrontier, type Frontier, isFrontier, rootOfFrontier } from "../schema/Merkle.ts"
-import { formatVerifierKey, parseNote } from "../schema/SignedNote.ts"
 import type { StoreError } from "../schema/StoreError.ts"
+import * as CheckpointGuard from "./CheckpointGuard.ts"
+import { adoptionsBy, headsOf, isOwn } from "./CheckpointGuard.ts"
 import { handOver } from "./CheckpointHandOver.ts"
 import { sha256, verifyEd25519 } from "./CheckpointKey.ts"
-import { type CheckpointReader, claimOf } from "./CheckpointReader.ts"
+import type { CheckpointReader } from "./CheckpointReader.ts"
+import { type CheckpointSink, isWitness } from "./CheckpointSink.ts"
 import type { MovedChain, StoredCheckpoint } from "./CheckpointStore.ts"
 import { finishing } from "./Deadline.ts"
 import { isExcused } from "./LeafCheck.ts"
+import { type Signer, showWitness } from "./WitnessHandOver.ts"
 
 /** Why a checkpoint was not made. All but `StoreError` mean that nothing will be signed until somebody acts. */
 export type CheckpointRefusal = StoreError | ConfigurationError | RolledBack | OtherIdentity | CheckpointContradicted
@@ -23,6 +25,8 @@ export interface RoundOptions {
   /** An operator has just answered for what was found: keys and memory are not held against it. */
   readonly anew: boolean
   readonly withinMs: number | null
+  /** The program ends: witnesses have a second to answer. */
+  readonly hurried?: boolean | undefined
   /** What that operator answers for, and how it is kept: once what is there already was found sound and is signed. */
   readonly adopting?: { readonly adoption: Adoption; readonly keep: Effect.Effect<void, StoreError> } | undefined
 }
@@ -30,6 +34,8 @@ export interface RoundOptions {
 /** One round: look whether anything speaks against going on, cover what moved, sign, hand over (BEY-04, A-32). */
 export const make = (reader: CheckpointReader) => {
   const { memory, sinks, store } = reader
+  /** What was said last of each sink: the same is not said twice. */
+  const said = new Map<string, string>()
 
   const signer = Effect.flatMap(reader.ownKey, (key) =>
     key === null
@@ -42,70 +48,10 @@ export const make = (reader: CheckpointReader) => {
         )
       : Effect.succeed({ key, crypto: { sha: sha256, verify: verifyEd25519 } })
   )
-  type Signer = Effect.Success<typeof signer>
 
-  const isOwn = (note: string, { crypto, key }: Signer): boolean =>
-    Result.match(parseNote(note), {
-      onFailure: () => false,
-      onSuccess: (signed) => noteStatus(signed, key, crypto) === "valid"
-    })
-
-  const heads = Effect.forEach(sinks, (sink) => Effect.map(Effect.result(sink.head), (head) => ({ sink, head })))
-  type Heads = Effect.Success<typeof heads>
-
-  /** What left the database before MUST still be in it: a sink is only ever given what was committed. */
-  const guard = Effect.fnUntraced(function* (seen: Heads, latest: StoredCheckpoint | null, own: Signer, anew: boolean) {
-    for (const { head, sink } of seen) {
-      if (Result.isFailure(head) || head.success === null || head.success.note === null) continue
-      const { note, size } = head.success
-      const claim = Option.getOrUndefined(claimOf(note))
-      if (claim === undefined) continue
-      if (claim.origin !== own.key.name) {
-        return yield* new OtherIdentity({ finding: `${sink.name} belongs to ${claim.origin}, this is ${own.key.name}` })
-      }
-      if (!anew && !isOwn(note, own)) {
-        return yield* new OtherIdentity({ finding: `${sink.name} was not signed with this checkpoint key` })
-      }
-      if (size > (latest?.size ?? 0)) {
-        return yield* new RolledBack({
-          finding: `it ends at checkpoint ${latest?.size ?? 0}, ${sink.name} at checkpoint ${size}`
-        })
-      }
-      const [ours] = yield* store.checkpoints(size - 1, 1)
-      if (ours === undefined || ours.size !== size || !sameBytes(ours.root, claim.root)) {
-        return yield* new RolledBack({ finding: `its checkpoint ${size} is not the one in ${sink.name}` })
-      }
-    }
-    if (!anew && latest !== null && latest.notes.length > 0 && !latest.notes.some((note) => isOwn(note, own))) {
-      return yield* new OtherIdentity({ finding: "its latest checkpoint was not signed with this checkpoint key" })
-    }
-  })
-
-  const guardMemory = Effect.fnUntraced(function* (latest: StoredCheckpoint | null, own: Signer, recalled: Recalled) {
-    if (recalled === null) return
-    if (recalled.origin !== own.key.name) {
-      return yield* new OtherIdentity({ finding: `${recalled.origin} was here before, this is ${own.key.name}` })
-    }
-    if (recalled.key !== null && recalled.key !== formatVerifierKey(own.key, sha256)) {
-      return yield* new OtherIdentity({ finding: "another checkpoint key was used here before" })
-    }
-    if (recalled.size > (latest?.size ?? 0)) {
-      return yield* new RolledBack({
-        finding: `it ends at checkpoint ${latest?.size ?? 0}, checkpoint ${recalled.size} was seen before`
-      })
-    }
-  })
-  type Recalled = Effect.Success<typeof memory.recall>
-
-  const adoptions = (own: Signer) =>
-    Effect.map(
-      store.adoptions,
-      (notes) =>
-        notes.reduce(
-          (state, note) => step(state, { _tag: "Adoption", note }, { key: own.key, ...own.crypto }, new Map()),
-          emptyLog
-        ).adoptions
-    )
+  const heads = headsOf(sinks, "5 seconds")
+  const adoptions = (own: Signer) => adoptionsBy(store, own)
+  const guard = CheckpointGuard.make(reader)
 
   /** A leaf MUST be the row that stands there, or one that somebody answered for. */
   const contradicted = Effect.fnUntraced(function* (
@@ -189,11 +135,11 @@ export const make = (reader: CheckpointReader) => {
   ): Effect.fn.Return<StoredCheckpoint | null, CheckpointRefusal> {
     const own = yield* signer
     // Before the database: another process may hand over while we look, and that is no rollback.
-    const seen = yield* heads
+    const seen = yield* options.hurried === true ? headsOf(sinks, "1 second") : heads
     const recalled = yield* memory.recall
     const first = yield* store.latest
-    yield* guard(seen, first, own, options.anew)
-    if (!options.anew) yield* guardMemory(first, own, recalled)
+    yield* guard.bySinks(seen, first, own, { ...options, adopting: options.adopting?.adoption ?? null })
+    if (!options.anew) yield* guard.byMemory(first, own, recalled)
     // From here on a program that ends waits: what is committed and not handed over proves nothing to others.
     return yield* finishing(cover(options, own), patience)
   })
@@ -219,15 +165,27 @@ export const make = (reader: CheckpointReader) => {
       covered = (yield* grow(latest, moved, own, adopting)) && moved.length < leavesAtOnce
     }
     for (const sink of sinks) {
-      yield* Effect.catchTag(
-        handOver(store, sink, (note) => isOwn(note, own)),
-        "CheckpointSinkError",
-        (error) => Effect.logWarning(`${error.message}. ${error.recoveryHint}`)
+      const isOurs = (note: string) => isOwn(note, own)
+      const handing = isWitness(sink)
+        ? showWitness(store, sink, own, yield* adoptions(own), isOurs)
+        : handOver(store, sink, isOurs)
+      yield* handing.pipe(
+        Effect.andThen(heard(sink)),
+        Effect.catchTag("CheckpointSinkError", (error) => complain(sink, `${error.message}. ${error.recoveryHint}`))
       )
     }
     yield* reader.remember({ anew: options.anew })
     return yield* store.latest
   })
+
+  const complain = (sink: CheckpointSink, text: string) =>
+    Effect.suspend(() => {
+      if (said.get(sink.name) === text) return Effect.void
+      said.set(sink.name, text)
+      return Effect.logWarning(text)
+    })
+  const heard = (sink: CheckpointSink) =>
+    Effect.suspend(() => (said.delete(sink.name) ? Effect.logInfo("checkpoints.sink_resumed", sink.name) : Effect.void))
 
   return { run, signer, heads, adoptions }
 }

@@ -14,6 +14,7 @@ import type { StoredCheckpoint } from "./CheckpointStore.ts"
 import { within } from "./Deadline.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import { Settings } from "./Settings.ts"
+import { type SinkStanding, standings } from "./SinkStandings.ts"
 
 /** Signed checkpoints of the audit log that leave the database, and what they say about it (BEY-04). */
 export class Checkpoints extends Context.Service<
@@ -27,6 +28,8 @@ export class Checkpoints extends Context.Service<
      */
     readonly make: Effect.Effect<StoredCheckpoint | null, CheckpointRound.CheckpointRefusal>
     readonly latest: Effect.Effect<StoredCheckpoint | null, StoreError>
+    /** How far every sink and witness is, as it says itself. Never fails for one that does not answer. */
+    readonly standings: Effect.Effect<ReadonlyArray<SinkStanding>>
     /** Holds the log against its checkpoints in the database, in the sinks and in memory. Never fails for what it finds. */
     readonly examine: (options?: CheckpointReader.ExamineOptions) => Effect.Effect<CheckpointReport, StoreError>
     /** Keeps the latest checkpoint as the one that was seen here, for the next time. */
@@ -52,6 +55,7 @@ const of = ({ adopt, reader, round }: Effect.Success<typeof parts>) =>
     key: Effect.map(reader.ownKey, (key) => (key === null ? null : { name: key.name, publicKey: key.publicKey })),
     make: round.run({ anew: false, withinMs: null }),
     latest: reader.store.latest,
+    standings: standings(reader.sinks),
     examine: reader.examine,
     remember: (key) => reader.remember({ anew: false, key }),
     adopt
@@ -82,7 +86,7 @@ export const layer = Layer.effect(
 ).pipe(Layer.provide(PooledRandom.layer))
 
 const makeLast = ({ round }: Effect.Success<typeof parts>, intervalMs: number) =>
-  within(round.run({ anew: false, withinMs: recentMs(intervalMs) }), lastBound, () =>
+  within(round.run({ anew: false, hurried: true, withinMs: recentMs(intervalMs) }), lastBound, () =>
     StoreError.because({ store: "CheckpointStore", operation: "commit", problem: "deadline" }, undefined)
   ).pipe(
     Effect.catch((error) => Effect.logWarning(`No last checkpoint was made: ${error.message}. ${error.recoveryHint}`)),

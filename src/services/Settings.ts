@@ -25,6 +25,7 @@ export type GovernanceOptions = {
         readonly queueSize?: number | undefined
         readonly outbox?: boolean | undefined
         readonly workflow?: string | undefined
+        readonly witness?: boolean | undefined
       }
     | undefined
   /** Reserved for a managed service; it connects to nothing (OQ-01). */
@@ -82,7 +83,8 @@ export const make = Effect.fnUntraced(function* (options: GovernanceOptions = {}
       allowedHosts: Option.getOrNull(env.trustedHosts),
       queueSize: options.platform?.queueSize ?? defaults.platform.queueSize,
       outbox: given(options.platform?.outbox, env.bridgeOutbox, defaults.platform.outbox),
-      workflow: given<string>(options.platform?.workflow, env.bridgeWorkflow, defaults.platform.workflow)
+      workflow: given<string>(options.platform?.workflow, env.bridgeWorkflow, defaults.platform.workflow),
+      witness: given(options.platform?.witness, env.witness, defaults.platform.witness)
     }
   }
   yield* check(config, options)

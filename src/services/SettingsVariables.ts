@@ -85,6 +85,7 @@ export const variables = Effect.all({
   trustedHosts: list("GOVERNANCE_PLATFORM_TRUSTED_HOSTS"),
   bridgeOutbox: flag("GOVERNANCE_PLATFORM_OUTBOX"),
   bridgeWorkflow: text("GOVERNANCE_PLATFORM_WORKFLOW"),
+  witness: flag("GOVERNANCE_PLATFORM_WITNESS"),
   egressAllowedHosts: list("GOVERNANCE_EGRESS_ALLOWED_HOSTS"),
   approvalWebhookUrl: hidden("GOVERNANCE_APPROVAL_WEBHOOK_URL"),
   approvalWebhookSecret: hidden("GOVERNANCE_APPROVAL_WEBHOOK_SECRET"),

@@ -32,6 +32,22 @@ export interface WitnessAlarm {
   readonly seenMs: number
 }
 
+/** One log in the place of another, by a statement that the key of both has signed. */
+export interface WitnessedAdoption {
+  readonly adoption: string
+  readonly origin: string
+  readonly statement: string
+  /** What was held before. */
+  readonly keptNote: string
+  readonly fromSize: number
+  readonly size: number
+  readonly by: string
+  readonly reason: string
+  /** When it was signed, as the deployment says. */
+  readonly at: string
+  readonly seenMs: number
+}
+
 /** What a platform has seen of its customers' logs. */
 export class WitnessStore extends Context.Service<
   WitnessStore,
@@ -50,6 +66,18 @@ export class WitnessStore extends Context.Service<
       to: Witnessed,
       chains: ReadonlyArray<WitnessedChain>
     ) => Effect.Effect<boolean, StoreError>
+    /** Moves it as `advance` does, forgets its chains and keeps the adoption, all or nothing. */
+    readonly adopt: (
+      place: WorkflowPlace,
+      from: Witnessed,
+      to: Witnessed,
+      adoption: WitnessedAdoption
+    ) => Effect.Effect<boolean, StoreError>
+    /** The latest first. */
+    readonly adoptions: (
+      place: WorkflowPlace,
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<WitnessedAdoption>, StoreError>
     readonly raise: (place: WorkflowPlace, alarm: WitnessAlarm) => Effect.Effect<void, StoreError>
     /** The latest first. */
     readonly alarms: (place: WorkflowPlace, limit: number) => Effect.Effect<ReadonlyArray<WitnessAlarm>, StoreError>

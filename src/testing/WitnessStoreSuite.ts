@@ -62,6 +62,40 @@ export const suite = <E>(name: string, stores: Layer.Layer<WitnessStore | Worksp
       })
     )
 
+    it.effect(
+      "puts one log in the place of another, forgets its chains and keeps why, or does nothing of it (A-06)",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* WitnessStore
+          const { token: _, ...place } = yield* newWorkflow
+          const adoption = {
+            adoption: "one",
+            origin,
+            statement: "s",
+            keptNote: "note 5",
+            fromSize: 5,
+            size: 2,
+            by: "ada",
+            reason: "backup",
+            at: "2026-01-01T00:00:00.000Z",
+            seenMs: 7
+          }
+          const peaks = ["c".repeat(64)]
+          yield* store.advance(place, null, at(5, "a"), [{ chain: "agent:x", seq: 9, hash: "a".repeat(64) }])
+          assert.isFalse(yield* store.adopt(place, at(5, "b"), at(2, "c", peaks), adoption))
+          assert.deepStrictEqual(yield* store.adoptions(place, 10), [])
+          assert.lengthOf(yield* store.chains(place, origin, ["agent:x"]), 1)
+          assert.isTrue(yield* store.adopt(place, at(5, "a"), { ...at(2, "c", peaks), seenMs: 7 }, adoption))
+          assert.deepStrictEqual(yield* store.find(place, origin), { ...at(2, "c", peaks), seenMs: 7 })
+          assert.deepStrictEqual(yield* store.chains(place, origin, ["agent:x"]), [])
+          assert.deepStrictEqual(yield* store.adoptions(place, 10), [adoption])
+          assert.isFalse(yield* store.adopt(place, at(5, "a"), at(2, "c"), { ...adoption, adoption: "two" }))
+          const foreign = { workspace: yield* newWorkspace, workflow: place.workflow }
+          assert.deepStrictEqual(yield* store.adoptions(foreign, 10), [])
+          assert.isFalse(yield* store.adopt(foreign, at(2, "c"), at(1, "d"), adoption))
+        })
+    )
+
     it.effect("keeps each alarm once, and shows a workflow only its own (P-04, P-09)", () =>
       Effect.gen(function* () {
         const store = yield* WitnessStore

@@ -92,7 +92,7 @@ layer(platform, { excludeTestServices: true, timeout: "60 seconds" })("The platf
       const more = [...leaves, log.leaf(9)]
       const { leaves: _, ...bare } = log.shown(more, 8)
       const attacks: ReadonlyArray<readonly [string, unknown]> = [
-        ["rolled_back", log.shown(leaves.slice(0, 5), 0)],
+        ["rolled_back", { ...log.shown(leaves.slice(0, 5), 0), old_size: 8 }],
         ["forked", log.shown(forked, 0)],
         ["inconsistent", log.shown([...forked, log.leaf(9)], 8)],
         ["inconsistent", { ...log.proved([...forked, log.leaf(9)], 8) }],
@@ -102,6 +102,9 @@ layer(platform, { excludeTestServices: true, timeout: "60 seconds" })("The platf
         ["other_key", other.shown(more, 8)],
         ["bad_signature", { ...log.shown(more, 8), note: log.shown(more, 8).note.replace("\n9\n", "\n10\n") }]
       ]
+      // Late, behind a faster process of the same deployment: told what is held, and no alarm.
+      const late = yield* post(log.shown(leaves.slice(0, 5), 0))
+      assert.deepStrictEqual([late.status, late.body], [409, { error: "stale_size", size: 8 }])
       for (const [problem, body] of attacks) {
         const answer = yield* post(body)
         assert.deepStrictEqual([answer.status, answer.body], [422, { error: "refused", problem }])

@@ -110,7 +110,8 @@ const governance: ReadonlyArray<Error> = [
   new RolledBack({ finding: "it ends at checkpoint 3" }),
   new OtherIdentity({ finding: "another key" }),
   new CheckpointContradicted({ finding: "session:s was deleted", findings: 2 }),
-  ...(["unreadable", "unwritable", "foreign"] as const).map(
+  new CheckpointSinkError({ sink: "witness platform.example", problem: "refused", refusal: "forked" }),
+  ...CheckpointSinkError.fields.problem.literals.map(
     (problem) => new CheckpointSinkError({ sink: "checkpoints.jsonl", problem })
   ),
   new ConfigurationError({ setting: "auditSecret", problem: "is too short" }),

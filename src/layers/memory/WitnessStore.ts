@@ -1,11 +1,18 @@
 import { Effect, Layer } from "effect"
 import type { WorkflowPlace } from "../../schema/Workspace.ts"
-import { type WitnessAlarm, type Witnessed, type WitnessedChain, WitnessStore } from "../../services/WitnessStore.ts"
+import {
+  type WitnessAlarm,
+  type Witnessed,
+  type WitnessedAdoption,
+  type WitnessedChain,
+  WitnessStore
+} from "../../services/WitnessStore.ts"
 
 /** A witness that forgets with the process. */
 export const make = Effect.sync(() => {
   const logs = new Map<string, Witnessed>()
   const chains = new Map<string, Map<string, WitnessedChain>>()
+  const adoptions = new Map<string, Array<WitnessedAdoption>>()
   const alarms = new Map<string, Array<WitnessAlarm>>()
   const placeKey = ({ workflow, workspace }: WorkflowPlace) => `${workspace} ${workflow} `
   const keyOf = (place: WorkflowPlace, origin: string) => placeKey(place) + origin
@@ -32,6 +39,20 @@ export const make = Effect.sync(() => {
         chains.set(key, known)
         return true
       }),
+    adopt: (place, from, to, adoption) =>
+      Effect.sync(() => {
+        const key = keyOf(place, to.origin)
+        const current = logs.get(key)
+        if (current?.size !== from.size || current.root !== from.root) return false
+        logs.set(key, to)
+        chains.delete(key)
+        adoptions.set(placeKey(place), [...(adoptions.get(placeKey(place)) ?? []), adoption])
+        return true
+      }),
+    adoptions: (place, limit) =>
+      Effect.sync(() =>
+        [...(adoptions.get(placeKey(place)) ?? [])].sort((left, right) => right.seenMs - left.seenMs).slice(0, limit)
+      ),
     raise: (place, alarm) =>
       Effect.sync(() => {
         const own = alarms.get(placeKey(place)) ?? []

@@ -1,5 +1,5 @@
 import { Effect, Layer } from "effect"
-import { type Witnessed, WitnessStore } from "../../services/WitnessStore.ts"
+import { type Witnessed, type WitnessedAdoption, WitnessStore } from "../../services/WitnessStore.ts"
 import * as Ask from "./Ask.ts"
 import { Database } from "./Database.ts"
 import { int8s, texts } from "./PgArrays.ts"
@@ -80,6 +80,55 @@ export const make = Effect.gen(function* () {
         ),
         (rows) => rows.length > 0
       ),
+    adopt: ({ workflow, workspace }, from, to, adoption) =>
+      Effect.map(
+        ask(
+          "adopt",
+          `WITH moved AS (
+             UPDATE ${table} SET size = $6::bigint, root = $7, frontier = $8::text[], note = $9, seen_ms = $10::bigint
+              WHERE workspace = $1 AND workflow = $2 AND origin = $3 AND size = $4::bigint AND root = $5
+             RETURNING 1),
+           forgotten AS (
+             DELETE FROM ${prefix}governance_witnessed_chains
+              WHERE workspace = $1 AND workflow = $2 AND origin = $3 AND EXISTS (SELECT 1 FROM moved)),
+           kept AS (
+             INSERT INTO ${prefix}governance_witness_adoptions
+               (workspace, workflow, origin, adoption, statement, kept_note, from_size, size, by, reason, at, seen_ms)
+             SELECT $1, $2, $3, $11, $12, $13, $4::bigint, $6::bigint, $14, $15, $16, $10::bigint FROM moved
+             ON CONFLICT DO NOTHING)
+           SELECT 1 FROM moved`,
+          [
+            workspace,
+            workflow,
+            to.origin,
+            BigInt(from.size),
+            from.root,
+            BigInt(to.size),
+            to.root,
+            texts(to.frontier ?? []),
+            to.note,
+            BigInt(to.seenMs),
+            adoption.adoption,
+            adoption.statement,
+            adoption.keptNote,
+            adoption.by,
+            adoption.reason,
+            adoption.at
+          ]
+        ),
+        (rows) => rows.length > 0
+      ),
+    adoptions: ({ workflow, workspace }, limit) =>
+      Effect.map(
+        ask(
+          "adoptions",
+          `SELECT adoption, origin, statement, kept_note, from_size, size, by, reason, at, seen_ms
+             FROM ${prefix}governance_witness_adoptions
+            WHERE workspace = $1 AND workflow = $2 ORDER BY seen_ms DESC LIMIT $3`,
+          [workspace, workflow, limit]
+        ),
+        (rows) => rows.map(adoptionOf)
+      ),
     raise: ({ workflow, workspace }, { alarm, keptNote, note, origin, problem, seenMs }) =>
       Effect.asVoid(
         ask(
@@ -122,5 +171,29 @@ const witnessedOf = ([origin, verifierKey, size, root, frontier, note, seenMs]: 
   root: String(root),
   frontier: Array.isArray(frontier) ? frontier.map(String) : null,
   note: String(note),
+  seenMs: Number(seenMs)
+})
+
+const adoptionOf = ([
+  adoption,
+  origin,
+  statement,
+  keptNote,
+  fromSize,
+  size,
+  by,
+  reason,
+  at,
+  seenMs
+]: ReadonlyArray<unknown>): WitnessedAdoption => ({
+  adoption: String(adoption),
+  origin: String(origin),
+  statement: String(statement),
+  keptNote: String(keptNote),
+  fromSize: Number(fromSize),
+  size: Number(size),
+  by: String(by),
+  reason: String(reason),
+  at: String(at),
   seenMs: Number(seenMs)
 })

@@ -1,6 +1,5 @@
 import { Clock, Effect, Layer } from "effect"
 import { Command } from "effect/cli"
-import * as Connection from "../../../bridge/Connection.ts"
 import { copyOf } from "../../../bridge/Copy.ts"
 import { makeCounters } from "../../../bridge/Counters.ts"
 import * as Latch from "../../../bridge/Latch.ts"
@@ -11,22 +10,23 @@ import { recordOutside } from "../../../schema/AuditReading.ts"
 import { EventId, KeyId } from "../../../schema/Ids.ts"
 import { operatorDraft } from "../../../schema/OperatorDraft.ts"
 import { standard } from "../../../schema/Redaction.ts"
+import * as Connection from "../../../services/PlatformConnection.ts"
 import { Settings } from "../../../services/Settings.ts"
-import { bridgeSettings, trustHost } from "../../BridgeSettings.ts"
+import { bridgeSettings } from "../../BridgeSettings.ts"
 import { SmokeTestFailed, UsageError } from "../../CliFailure.ts"
 import { answer } from "../../Output.ts"
 import { facts } from "../../Table.ts"
 
 /** Sends one event of its own to the platform, through all that the bridge's requests go through (BRG-19). Needs no database. */
-export const smokeTest = Command.make("smoke-test", { trustHost }).pipe(
+export const smokeTest = Command.make("smoke-test").pipe(
   Command.withDescription("Send one event to the platform and say what it answered. It is not part of the log."),
   Command.withExamples([
     { command: "governance bridge smoke-test", description: "With the three GOVERNANCE_PLATFORM_ variables" },
     { command: "governance bridge smoke-test --trust-host 127.0.0.1:8800", description: "A platform on this machine" }
   ]),
   Command.withHandler(
-    Effect.fnUntraced(function* ({ trustHost }) {
-      const settings = yield* bridgeSettings(trustHost)
+    Effect.fnUntraced(function* () {
+      const settings = yield* bridgeSettings
       const missing = Connection.missing(settings.platform)
       if (missing !== null) {
         return yield* new UsageError({

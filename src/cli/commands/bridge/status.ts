@@ -1,10 +1,11 @@
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import * as Connection from "../../../bridge/Connection.ts"
 import { readerOf } from "../../../bridge/Outbox.ts"
+import { missingFor } from "../../../layers/CheckpointWitnesses.ts"
 import type { ChainId } from "../../../schema/Ids.ts"
 import { AuditStore } from "../../../services/AuditStore.ts"
 import { BridgeStateStore } from "../../../services/BridgeStateStore.ts"
+import * as Connection from "../../../services/PlatformConnection.ts"
 import { ReaderStore } from "../../../services/ReaderStore.ts"
 import { bridgeSettings } from "../../BridgeSettings.ts"
 import { withReader } from "../../Environment.ts"
@@ -19,7 +20,7 @@ export const status = Command.make("status").pipe(
   ]),
   Command.withHandler(
     Effect.fnUntraced(function* () {
-      const { platform } = yield* bridgeSettings([])
+      const { platform } = yield* bridgeSettings
       const missing = platform.bridgeEnabled ? Connection.missing(platform) : "GOVERNANCE_PLATFORM_BRIDGE_ENABLED"
       const reader = readerOf(platform.workflow)
       const state = yield* (yield* BridgeStateStore).read(reader)
@@ -40,6 +41,7 @@ export const status = Command.make("status").pipe(
         token: platform.ingestToken !== null,
         mode: platform.outbox ? "outbox" : "queue",
         workflow: platform.workflow,
+        witness: missingFor({ platform }) === null,
         outbox
       }
       yield* answer(report, () =>
@@ -49,6 +51,7 @@ export const status = Command.make("status").pipe(
           ["token", report.token ? "set" : "not set"],
           ["mode", report.mode],
           ["workflow", platform.workflow],
+          ["witness", report.witness ? "on" : "off"],
           ...(outbox === null
             ? [["outbox", "never used on this database"] as const]
             : ([

@@ -3,18 +3,18 @@ import { type Routes, routesOf } from "../schema/BridgeWire.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import { hostAndPort } from "../schema/EgressTarget.ts"
 import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
-import type { Egress } from "../services/Egress.ts"
-import { EgressDoor } from "../services/EgressDoor.ts"
+import type { Egress } from "./Egress.ts"
+import { EgressDoor } from "./EgressDoor.ts"
 
 /** The way to one platform, as far as it can be checked before anything is sent. */
-export interface Connection {
+export interface PlatformConnection {
   readonly routes: Routes
   readonly token: Redacted.Redacted<string>
   readonly egress: Egress["Service"]
   readonly host: string
 }
 
-/** Which of the two things that the bridge cannot do without is not there; null: none. */
+/** Which of the two things that nothing can be sent without is not there; null: none. */
 export const missing = ({ ingestToken, ingestUrl }: GovernanceConfig["platform"]): string | null =>
   ingestUrl === null
     ? "GOVERNANCE_PLATFORM_INGEST_URL"
@@ -29,7 +29,7 @@ export const make = Effect.fnUntraced(function* ({ egress, platform }: Pick<Gove
   const routes = yield* Effect.fromResult(Result.mapError(routesOf(url), (problem) => wrong("ingestUrl", problem)))
   const door = yield* (yield* EgressDoor).open(yield* rulesOf(egress, platform))
   yield* Effect.mapError(door.check(routes.events), ({ message }) => wrong("ingestUrl", message))
-  return { routes, token, egress: door, host: new URL(url).hostname } satisfies Connection
+  return { routes, token, egress: door, host: new URL(url).hostname } satisfies PlatformConnection
 })
 
 export const wrong = (setting: string, problem: string) =>
