@@ -65,8 +65,8 @@ export interface ListedGate {
   readonly gate: Gate
   readonly votes: number
   /** What became of the call that used an earlier approval of the same action. */
-  readonly earlierOutcome: "running" | "completed" | "unknown" | null
-  /** Null where this process lacks the key. */
+  readonly earlierOutcome: "running" | "completed" | "not_run" | "unknown" | null
+  /** Null where this process lacks the key, or the row is not as it was stored. */
   readonly token: string | null
 }
 

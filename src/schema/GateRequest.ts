@@ -15,8 +15,11 @@ export type ActionHash = typeof ActionHash.Type
 export const GateState = Schema.Literals(["pending", "granted", "denied", "expired", "consumed"])
 export type GateState = typeof GateState.Type
 
-/** What became of the call that used an earlier approval of the same action. `unknown`: its process died (T-07). */
-export const EarlierOutcome = Schema.Literals(["running", "completed", "unknown"])
+/**
+ * What became of the call that used an earlier approval of the same action. `unknown`: its process died (T-07). `not_run`: it
+ * was refused after its approval was used up, and never began.
+ */
+export const EarlierOutcome = Schema.Literals(["running", "completed", "not_run", "unknown"])
 export type EarlierOutcome = typeof EarlierOutcome.Type
 
 /** A request for approval as stored. The token is not among it: it is derived from the row (T-11). Times by the store's clock. */

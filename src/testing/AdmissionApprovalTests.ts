@@ -5,9 +5,20 @@ import { AdmissionStore } from "../services/AdmissionStore.ts"
 import { GateStore } from "../services/GateStore.ts"
 import { PresenceStore } from "../services/PresenceStore.ts"
 import { granted, hashB, newRequest, open, opening } from "./GateSet.ts"
-import { enrolled, exactly, micro, operator, policy, request, type StoreClock, type Stores, tags } from "./StoreSet.ts"
+import {
+  delegateOf,
+  enrolled,
+  exactly,
+  micro,
+  operator,
+  policy,
+  request,
+  type StoreClock,
+  type Stores,
+  tags
+} from "./StoreSet.ts"
 
-export const approvalTests = (it: Vitest.MethodsNonLive<Stores>, { advance }: StoreClock) => {
+export const approvalTests = (it: Vitest.MethodsNonLive<Stores>, { advance, clock }: StoreClock) => {
   it.effect("lets one of many callers use a grant, and writes whose ticket it was (BEY-02, T-07)", () =>
     Effect.gen(function* () {
       const store = yield* AdmissionStore
@@ -42,13 +53,15 @@ export const approvalTests = (it: Vitest.MethodsNonLive<Stores>, { advance }: St
         const gates = yield* GateStore
         const { agentId, approval, gate } = yield* granted()
         const stranger = yield* enrolled
+        const delegate = yield* delegateOf(agentId)
         const pending = yield* open(opening(agentId, { matchKey: "other" }))
         for (const asked of [
           request(agentId, { approval: { ...approval, mac: "mad" } }),
           request(agentId, { approval: { ...approval, actionHash: hashB } }),
           request(agentId, { approval: { ...approval, requestId: newRequest() } }),
           request(agentId, { approval: { ...approval, requestId: pending.requestId } }),
-          request(stranger, { approval })
+          request(stranger, { approval }),
+          request(delegate, { root: agentId, approval })
         ]) {
           assert.deepStrictEqual(yield* store.admit(asked), { _tag: "Unapproved" })
         }
@@ -93,5 +106,39 @@ export const approvalTests = (it: Vitest.MethodsNonLive<Stores>, { advance }: St
       const found = (yield* store.expired(1000)).find(({ ticket }) => ticket === asked.ticket)
       assert.strictEqual(found?.facts.approval, gate.requestId)
     })
+  )
+
+  it.effect(
+    "tells the next reviewer what became of the call that used it, also when its ticket is long forgotten (T-07)",
+    () =>
+      Effect.gen(function* () {
+        const store = yield* AdmissionStore
+        const gates = yield* GateStore
+        const ends = [
+          [{ _tag: "Held", resultHash: null }, "completed"],
+          [{ _tag: "Refused" }, "not_run"],
+          [{ _tag: "Orphaned" }, "unknown"]
+        ] as const
+        const agents = yield* Effect.forEach(ends, ([settlement]) =>
+          Effect.gen(function* () {
+            const { agentId, approval } = yield* granted({ expiresAfterMs: 200_000_000 })
+            const asked = request(agentId, { approval })
+            yield* store.admit(asked)
+            yield* open(opening(agentId, { expiresAfterMs: 200_000_000 }))
+            yield* store.settle(agentId, asked.ticket, settlement)
+            return agentId
+          })
+        )
+        const outcomes = Effect.forEach(agents, (agentId) =>
+          Effect.map(gates.list({ agentId, which: "pending", limit: 10 }), ([first]) => first?.earlierOutcome)
+        )
+        const expected: ReadonlyArray<unknown> = ends.map(([, outcome]) => outcome)
+        assert.deepStrictEqual<ReadonlyArray<unknown>>(yield* outcomes, expected)
+        // A database's day takes a day.
+        if (clock === "database") return
+        yield* advance(86_401_000)
+        yield* store.forget(10_000)
+        assert.deepStrictEqual<ReadonlyArray<unknown>>(yield* outcomes, expected)
+      })
   )
 }

@@ -218,7 +218,9 @@ export const suite = <E>(name: string, stores: Layer.Layer<Stores, E>, clock: St
           assert.deepStrictEqual(yield* ids("pending"), [waiting.requestId])
           assert.deepStrictEqual(yield* ids("granted"), [gate.requestId])
           assert.sameMembers([...(yield* ids("all"))], [gate.requestId, waiting.requestId])
+          assert.isTrue(yield* store.hasGranted(agentId))
           yield* advance(500)
+          assert.isFalse(yield* store.hasGranted(agentId))
           assert.deepStrictEqual([...(yield* ids("pending")), ...(yield* ids("granted"))], [])
           const mine = (yield* store.overdue(1000)).filter((one) => one.agentId === agentId)
           assert.strictEqual(mine.length, 2)
@@ -227,6 +229,28 @@ export const suite = <E>(name: string, stores: Layer.Layer<Stores, E>, clock: St
           yield* store.forget(10, 10_000)
           assert.deepStrictEqual(yield* ids("all"), [])
         })
+      )
+
+      it.effect(
+        "forgets no request whose call may still run, or of whose call nobody knows the end (GAT-13, T-07)",
+        () =>
+          Effect.gen(function* () {
+            const store = yield* GateStore
+            const admission = yield* AdmissionStore
+            const { agentId, approval } = yield* granted({ expiresAfterMs: 300 })
+            const used = request(agentId, { approval })
+            assert.strictEqual((yield* admission.admit(used))._tag, "Admitted")
+            yield* advance(400)
+            const left = Effect.gen(function* () {
+              yield* store.forget(10, 10_000)
+              return (yield* store.list({ agentId, which: "all", limit: 10 })).length
+            })
+            assert.strictEqual(yield* left, 1)
+            yield* admission.settle(agentId, used.ticket, { _tag: "Orphaned" })
+            assert.strictEqual(yield* left, 1)
+            yield* admission.settle(agentId, used.ticket, { _tag: "Held", resultHash: null })
+            assert.strictEqual(yield* left, 0)
+          })
       )
     })
   })

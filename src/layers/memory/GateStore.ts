@@ -1,6 +1,6 @@
 /** Requests for approval in the memory state. A change inside a transaction is seen when it commits. */
 import { Clock, Effect, Layer } from "effect"
-import type { EarlierOutcome, Gate, GateState } from "../../schema/GateRequest.ts"
+import type { Gate, GateState } from "../../schema/GateRequest.ts"
 import type { AgentId, OperatorId } from "../../schema/Ids.ts"
 import type { StoreError } from "../../schema/StoreError.ts"
 import {
@@ -10,6 +10,7 @@ import {
   type GateOpening,
   GateStore
 } from "../../services/GateStore.ts"
+import { earlierOf, isUndecided } from "./GateUse.ts"
 import { agentOf, type GateRow, MemoryState, type MemoryStateData, refuse } from "./MemoryState.ts"
 import { CurrentJournal } from "./StoreTransaction.ts"
 
@@ -29,7 +30,7 @@ export const make = Effect.map(MemoryState, (state) => {
         const made = open(state, opening, nowMs)
         if (!("_tag" in made)) return refuse("gates", "open", made.problem, "the agent has no place")
         if (made._tag !== "Opened") return Effect.succeed(made)
-        const row: GateRow = { gate: made.gate, votes: [] }
+        const row: GateRow = { gate: made.gate, votes: [], outcome: null }
         return Effect.as(
           later(() => void state.gates.set(made.gate.requestId, row)),
           made
@@ -236,15 +237,3 @@ const policiesOf = (state: MemoryStateData, agentId: AgentId): ReadonlyArray<unk
     const stored = policies.stored.get("gate")
     return stored === undefined ? [] : [stored.body]
   })
-
-/** Whether the call that used the grant may still be running, or nobody knows how it ended. */
-const isUndecided = (state: MemoryStateData, { ticket }: Gate): boolean =>
-  ticket !== null && (state.open.has(ticket) || state.closed.get(ticket)?.state === "orphaned")
-
-const earlierOf = (state: MemoryStateData, { gate }: GateRow): EarlierOutcome | null => {
-  if (gate.earlier === null) return null
-  const ticket = state.gates.get(gate.earlier)?.gate.ticket ?? null
-  const found = ticket === null ? undefined : (state.open.get(ticket) ?? state.closed.get(ticket))
-  if (found === undefined || found.state === "orphaned") return "unknown"
-  return found.state === "open" ? "running" : "completed"
-}

@@ -5,7 +5,7 @@
 import { Context, DateTime, Effect, Layer } from "effect"
 import type { Admission, Verdict } from "../../schema/Call.ts"
 import { type Amount, type Counter, emptyCounter, idle, type Limit } from "../../schema/Counters.ts"
-import type { Gate, GateRequestId, GateVote } from "../../schema/GateRequest.ts"
+import type { EarlierOutcome, Gate, GateRequestId, GateVote } from "../../schema/GateRequest.ts"
 import type { AgentId, OperatorId, SessionId, TicketId } from "../../schema/Ids.ts"
 import type { LoopPolicy, LoopStep } from "../../schema/Loop.ts"
 import { NanoUsd, zeroUsd } from "../../schema/Money.ts"
@@ -83,7 +83,8 @@ export interface Ticket {
   readonly openedMs: number
   step: LoopStep | null
   untilMs: number
-  state: "open" | "orphaned" | "settled" | "refused"
+  /** `refused` by admission; `released`: admitted, and then it never began. */
+  state: "open" | "orphaned" | "settled" | "released" | "refused"
   charged: Amount
   model: string | null
   closedMs: number
@@ -112,6 +113,8 @@ export interface MemoryStateData {
 export interface GateRow {
   gate: Gate
   votes: ReadonlyArray<GateVote>
+  /** What became of the call that used the grant, once its ticket is forgotten. */
+  outcome: EarlierOutcome | null
 }
 
 export class MemoryState extends Context.Service<MemoryState, MemoryStateData>()(

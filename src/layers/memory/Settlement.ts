@@ -4,6 +4,7 @@ import { type Amount, chargeOf, isNothing, nothing, release, spend } from "../..
 import type { AgentId, TicketId } from "../../schema/Ids.ts"
 import type { LoopStep } from "../../schema/Loop.ts"
 import type { StoreError } from "../../schema/StoreError.ts"
+import { outcomeOf } from "./GateUse.ts"
 import { type AgentState, type MemoryStateData, nano, refusal, type Ticket } from "./MemoryState.ts"
 
 /** A repeated settlement never moves anything: only a first one, and a real outcome after an orphan's charge. */
@@ -16,7 +17,7 @@ export const settle = (
 ): Settled | StoreError => {
   const ticket = state.open.get(id) ?? state.closed.get(id)
   if (ticket === undefined || ticket.agent.root.id !== root) return settled(nothing, "unknown")
-  if (ticket.state === "settled" || ticket.state === "refused") return settled(ticket.charged, "already")
+  if (ticket.state !== "open" && ticket.state !== "orphaned") return settled(ticket.charged, "already")
   const late = ticket.state === "orphaned"
   if (late && settlement._tag === "Orphaned") return settled(ticket.charged, "already")
   const charge = chargeOf(settlement, ticket.held)
@@ -38,12 +39,14 @@ export const settle = (
 
   ticket.charged = charge
   ticket.model = model
-  ticket.state = settlement._tag === "Orphaned" ? "orphaned" : "settled"
+  ticket.state = ends[settlement._tag]
   ticket.closedMs = nowMs
   state.open.delete(id)
   close(state, ticket)
   return settled(charge, late ? "late" : "settled")
 }
+
+const ends = { Orphaned: "orphaned", Refused: "released", Held: "settled", Spent: "settled" } as const
 
 const settled = (charge: Amount, outcome: Settled["outcome"]): Settled => ({
   usd: nano(charge.usd),
@@ -80,7 +83,11 @@ export const close = (state: MemoryStateData, ticket: Ticket) => {
 
 const dropOldest = (state: MemoryStateData) => {
   const oldest = state.closedOrder.shift()
-  if (oldest !== undefined) state.closed.delete(oldest.request.ticket)
+  if (oldest === undefined) return
+  const { approval, ticket } = oldest.request
+  const row = approval === undefined ? undefined : state.gates.get(approval.requestId)
+  if (row !== undefined && row.gate.ticket === ticket) row.outcome = outcomeOf(oldest)
+  state.closed.delete(ticket)
 }
 
 export const expired = (state: MemoryStateData, limit: number, nowMs: number): ReadonlyArray<ExpiredTicket> => {

@@ -127,9 +127,10 @@ export const make = Effect.gen(function* () {
           `SELECT ${gate("g")}::text,
               (SELECT count(*) FROM ${prefix}governance_gate_votes v WHERE v.root = g.root AND v.request = g.request),
               CASE WHEN g.earlier IS NULL THEN NULL ELSE coalesce(
-                (SELECT CASE t.state WHEN 'open' THEN 'running' WHEN 'orphaned' THEN 'unknown' ELSE 'completed' END
+                (SELECT CASE t.state WHEN 'open' THEN 'running' WHEN 'orphaned' THEN 'unknown' WHEN 'released' THEN 'not_run'
+                             WHEN 'spent' THEN 'completed' ELSE e.outcome END
                    FROM ${prefix}governance_gates e
-                   JOIN ${prefix}governance_tickets t ON t.root = e.root AND t.ticket = e.ticket
+                   LEFT JOIN ${prefix}governance_tickets t ON t.root = e.root AND t.ticket = e.ticket
                   WHERE e.root = g.root AND e.request = g.earlier), 'unknown') END
              FROM ${prefix}governance_gates g
             WHERE ($1::text IS NULL OR g.agent = $1) AND ($2 = 'all' OR (g.state = $2 AND g.expires_at > ${now}))
