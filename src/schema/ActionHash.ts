@@ -31,6 +31,9 @@ export const payloadOf = (value: unknown, bind: SealMark): Result.Result<ActionP
         onFailure: (error) => new InvalidInput({ field: "payload", problem: error.message })
       })
 
+/** Whether stored arguments hold marked values. Only a mark is stored like that: a caller's own keys get one more `$`, and quotes in texts are escaped. */
+export const hasMarks = (stored: string | null): boolean => stored !== null && /"\$(?:unsealable|sealed)":/.test(stored)
+
 /** SHA-256 over the domain label and the JCS text of {agentId, kind, payload} (OQ-23). `hash` is SHA-256 to hex. */
 export const actionHash = (
   hash: (text: string) => string,

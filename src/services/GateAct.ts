@@ -30,7 +30,7 @@ export type GateActError =
   | StoreError
   | ModuleDisabledError
 
-/** A request as people see it. `token` decides it; null where this process lacks the key, or nothing is left to decide. */
+/** A request as people see it. `token` decides it; null where this process lacks the key, the row was changed, or nothing is left to decide. */
 export interface ListedGate extends GateListing {
   readonly token: string | null
 }

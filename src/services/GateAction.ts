@@ -1,5 +1,5 @@
 import { Result } from "effect"
-import type { ActionPayload } from "../schema/ActionHash.ts"
+import { type ActionPayload, hasMarks } from "../schema/ActionHash.ts"
 import { ApprovalTokenError } from "../schema/Gate.ts"
 import { eligible, type GateDemand, isReviewer } from "../schema/GateDemand.ts"
 import type { GateState } from "../schema/GateRequest.ts"
@@ -74,9 +74,6 @@ const objection = (
   if (decision === "granted" && own) return "own_agent"
   // Whoever operates an agent may always stop it.
   if (!isReviewer(demand, by) && !(decision === "denied" && own)) return "not_a_reviewer"
-  if (edited !== null && (edited.marked !== null || sealedInside.test(gate.payload ?? ""))) return "not_editable"
+  if (edited !== null && (edited.marked !== null || hasMarks(gate.payload))) return "not_editable"
   return undefined
 }
-
-/** Only a mark is stored like that: a caller's own keys get one more `$`, and quotes in texts are escaped. */
-const sealedInside = /"\$(?:unsealable|sealed)":/

@@ -43,7 +43,7 @@ export class GateDecisions extends Context.Service<
       decision: "granted" | "denied",
       by: OperatorId
     ) => Effect.Effect<GateResolution, GateActError>
-    /** Requests with the token that decides each; null where this process lacks the key. */
+    /** Requests with the token that decides each; null where this process lacks the key, or somebody has changed the row. */
     readonly list: (query?: {
       readonly agentId?: string | undefined
       readonly which?: "pending" | "granted" | "all" | undefined
@@ -91,7 +91,10 @@ export const make = Effect.gen(function* () {
   const view = Effect.fnUntraced(function* (token: GateToken, by: OperatorId, text: string) {
     const found = yield* asked("read", store.read(token.requestId))
     const same =
-      found !== null && found.gate.actionHash === token.actionHash && isoOf(found.gate.expiresAtMs) === token.expiresAt
+      found !== null &&
+      found.gate.actionHash === token.actionHash &&
+      isoOf(found.gate.expiresAtMs) === token.expiresAt &&
+      keys.isAsShown(found.gate)
     if (same) return found
     // Genuine, and for no request as it is stored: somebody changed the row, or it is long gone.
     return yield* reject(
@@ -176,6 +179,8 @@ export const make = Effect.gen(function* () {
     }
   })
 
+  const isDecidable = (gate: Gate) => gate.state === "pending" && keys.isAsShown(gate)
+
   const legacy = ({ agentId, requestId, sessionId }: Gate) =>
     audit.note({
       kind: "gates.legacy_token_parsed",
@@ -198,7 +203,7 @@ export const make = Effect.gen(function* () {
       const found = yield* asked("list", store.list({ agentId: agent, which, limit }))
       return found.map((listed) => ({
         ...listed,
-        token: listed.gate.state === "pending" ? (keys.tokenOf(listed.gate, deployment) ?? null) : null
+        token: isDecidable(listed.gate) ? (keys.tokenOf(listed.gate, deployment) ?? null) : null
       }))
     }),
     claim: Effect.fn("GateDecisions.claim")(function* (id, { by, from, to }) {

@@ -2,7 +2,7 @@
 import { timingSafeEqual } from "node:crypto"
 import { Effect } from "effect"
 import { Hex } from "effect/encoding"
-import { actionHash } from "../schema/ActionHash.ts"
+import { actionHash, hasMarks } from "../schema/ActionHash.ts"
 import { type ApprovalFacts, approvalPurpose, approvalText } from "../schema/ApprovalMac.ts"
 import { canonicalize } from "../schema/CanonicalJson.ts"
 import { escape, type SealMark } from "../schema/Escape.ts"
@@ -34,6 +34,12 @@ export const make = Effect.map(ChainKeys, (keys) => {
       const mac = keys.macOf("marked-argument")
       return (marked) => ({ $bound: Hex.encode(mac(canonicalize(escape(Marked.reveal(marked))))) })
     },
+    /**
+     * Whether the arguments that people are shown are those of the action that may run: somebody who writes past the functions
+     * MUST NOT get one approved under the looks of another (T-18). Marked values cannot be compared: their row has no values.
+     */
+    isAsShown: ({ actionHash: hash, agentId, kind, payload }: Gate): boolean =>
+      hasMarks(payload) || actionHash(hashHex, kind, agentId, payload) === hash,
     /** The token of a request, made of its row; undefined without the key that it was made with. */
     tokenOf: (gate: Gate, deployment: string): string | undefined => {
       const mac = keys.macWith(gate.keyId, tokenPurpose)
