@@ -61,7 +61,7 @@ export class ApprovalDenied extends Schema.TaggedError<ApprovalDenied>()(
 const deniedBecause: Record<ApprovalDenied["problem"], string> = {
   denied: "a person refused it",
   used: "its approval was used by another call",
-  withdrawn: "its approval does not hold under the present policy",
+  withdrawn: "its approval has run out, or does not hold under the present policy",
   forged: "the stored approval was not made by this library",
   edited: "the reviewer changed its arguments",
   mismatch: "the approval is for another action",
@@ -71,7 +71,7 @@ const deniedBecause: Record<ApprovalDenied["problem"], string> = {
 const deniedHints: Record<ApprovalDenied["problem"], string> = {
   denied: "Do something else; the reviewer's reason is in the audit log.",
   used: "One approval is good for one call. Look whether that call did its work before asking again.",
-  withdrawn: "Make the call again: a new request is made under the present policy.",
+  withdrawn: "Make the call again, without the old request's id: a new one is made under the present policy.",
   forged:
     "Tell whoever runs the database: a row of governance_gates was changed from outside. Run `governance verify`.",
   edited: "Run the tool through `Gates.requireApproval`, which passes it the arguments that were approved.",

@@ -7,6 +7,7 @@ import { escape, type SealMark } from "../schema/Escape.ts"
 import { ApprovalDenied, ApprovalPending, ApprovalTimeout } from "../schema/Gate.ts"
 import { eventOfGate, type Gate, GateRequestId } from "../schema/GateRequest.ts"
 import type { TicketId } from "../schema/Ids.ts"
+import { isoOf } from "../schema/Instant.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
 import type { Lineage } from "../schema/Presence.ts"
 import type { Refusal } from "../schema/Refusal.ts"
@@ -84,6 +85,11 @@ export const make = Effect.gen(function* () {
     const { agentId, target } = plan
     const facts = { agentId, tool: target.name, requestId: gate.requestId }
     if (options.wait === false) return yield* new ApprovalPending(facts)
+    // Whoever looks at the agent sees why it stands still. Neither token nor arguments: logs are read by many.
+    yield* Effect.logInfo("approval.waiting", {
+      ...{ agent: agentId, call: target.name, request: gate.requestId, until: isoOf(gate.expiresAtMs) },
+      todo: "`governance approvals` on the same database shows and decides it"
+    })
     const decided = requests.decided(gate.requestId, { agentId, path: lineage.path })
     const timeout = yield* timeoutOf(options)
     const state = yield* Option.match(timeout, {

@@ -139,6 +139,61 @@ describe("governance approvals, grant, deny (CLI-06, FWD-11)", () => {
     }).pipe(Effect.provide(memory))
   )
 
+  it.effect(
+    "shows every hostile name safely: agent, session, operator, claim, approver and reason, 10 MB of it (T-13)",
+    () =>
+      Effect.gen(function* () {
+        const hostile = "x\u202Egnp\u200b\u2066\u0085\u001b[2J<b>"
+        const big = hostile.repeat(1_000_000)
+        const agent = `clerk ${hostile}`
+        yield* (yield* Presence).heartbeat(agent, { operatorId: `olga ${hostile}` })
+        yield* (yield* Policies).register(agent, "gate", { requireApproval: ["refund"], quorum: 2 })
+        const gates = yield* Gates
+        const asked = yield* gates.request("refund", agent, { usd: "5" }, { sessionId: `s ${hostile}` })
+        yield* gates.claim(asked.requestId, { by: "rita", from: null, to: `rita ${hostile}` })
+        const shown: Array<string> = []
+        const show = (args: ReadonlyArray<string>) =>
+          Effect.map(governance(args, { terminal: [] }), ({ code, err, out }) => {
+            shown.push(out, err)
+            return code
+          })
+        for (const args of [["approvals"], ["approvals", "--all"]]) yield* show(args)
+        assert.strictEqual(yield* show(["grant", asked.token, "--by", `tom ${hostile}`, "--reason", big]), 0)
+        assert.strictEqual(
+          yield* show([
+            "grant",
+            asked.token,
+            "--by",
+            `ann ${hostile}`,
+            "--arguments",
+            JSON.stringify({ [hostile]: 1 })
+          ]),
+          0
+        )
+        assert.strictEqual(yield* show(["deny", asked.token, "--by", `sam ${hostile}`, "--reason", big]), 0)
+        for (const args of [
+          ["approvals", "--all"],
+          ["approvals", "--all", "--json"]
+        ])
+          yield* show(args)
+        for (const text of shown) {
+          // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be there
+          assert.notMatch(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b\u202e\u2066]/)
+          assert.isBelow(text.length, 10_000)
+        }
+        assert.include(shown.join(""), "claimed by")
+      }).pipe(Effect.provide(memory))
+  )
+
+  it.effect("says below the cards how to refuse and how to change, and who one is", () =>
+    Effect.gen(function* () {
+      yield* asked()
+      const { out } = yield* governance(["approvals"])
+      for (const part of ["--by", "governance deny TOKEN", "--arguments"]) assert.include(out, part)
+      assert.notInclude(out, "Only the newest")
+    }).pipe(Effect.provide(memory))
+  )
+
   it.effect("--all fits a terminal of 80 columns, with short ids and every other column readable", () =>
     Effect.gen(function* () {
       const { requestId, token } = yield* asked({ note: "n".repeat(300) }, "refund_order")

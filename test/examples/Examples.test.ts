@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import { withoutLog } from "./Programs.ts"
 
 const root = join(import.meta.dirname, "../..")
 
@@ -14,7 +15,7 @@ const run = (program: string, ...args: ReadonlyArray<string>) =>
 
 describe("examples", () => {
   it("approval.ts lets 999.99 through, waits with 1000.00 for a colleague, and runs it once (BEY-02, GAT-04)", () => {
-    assert.deepStrictEqual(run("approval.ts").trim().split("\n"), [
+    assert.deepStrictEqual(withoutLog(run("approval.ts")).trim().split("\n"), [
       "refunded 999.99",
       'rita approves: refund {"order":"A-17","usd":"1000.00"} by clerk',
       "refunded 1000.00",

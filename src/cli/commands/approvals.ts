@@ -30,7 +30,7 @@ export const approvals = Command.make("approvals", {
     Effect.fnUntraced(function* (input) {
       const agentId = Option.isNone(input.agent) ? undefined : yield* agentIdOf(input.agent.value)
       const decisions = yield* GateDecisions
-      const found = yield* decisions.list({ agentId, which: input.all ? "all" : "pending" })
+      const found = yield* decisions.list({ agentId, which: input.all ? "all" : "pending", limit: most })
       const nowMs = yield* Clock.currentTimeMillis
       const where = samePlace(yield* governance)
       yield* answer(found.map(jsonOf), (width) => {
@@ -38,7 +38,8 @@ export const approvals = Command.make("approvals", {
           return input.all ? "Nobody has asked for an approval yet." : "Nothing waits for an approval."
         if (input.all) return tableOf(found, width)
         const title = `${counted(found.length, "call waits", "calls wait")} for a person.`
-        return [title, ...found.map((one) => cardOf(one, nowMs, where))].join("\n\n")
+        const rest = found.length < most ? [] : [`Only the newest ${most} are shown; --agent has those of one agent.`]
+        return [title, ...found.map((one) => cardOf(one, nowMs, where)), ...rest, otherwise].join("\n\n")
       })
     }, withServices)
   )
@@ -69,7 +70,7 @@ const cardOf = ({ earlierOutcome, gate, token, votes }: ListedGate, nowMs: numbe
   // The token stands on a line of its own and is never clipped: it is there to be copied.
   const how =
     token === null
-      ? "  This terminal lacks the key that decides it."
+      ? "  It cannot be decided here: this terminal lacks its key, or somebody has changed it in the database."
       : `  governance grant ${token}${terminalText(place, 500)}`
   return `${terminalText(gate.kind, 100)} by ${terminalText(gate.agentId, 100)}\n${indented}\n${how}`
 }
@@ -86,10 +87,14 @@ const samePlace = ({ dataDir, databaseUrl, schema }: SharedFlags): string => {
 const quoted = (text: string) => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
 
 const shownArguments = 600
+const most = 500
+
+const otherwise = `Say who you are with --by. To refuse one: governance deny TOKEN. With other arguments: governance grant TOKEN --arguments '{...}'.`
 
 const warnings = {
   running: "an approval of the same action was used, and that call is still running",
   completed: "an approval of the same action was used before, and that call ended",
+  not_run: "an approval of the same action was used before, by a call that was refused in the end and did not run",
   unknown: "an approval of the same action was used before, and NOBODY KNOWS whether it was carried out"
 } as const
 
