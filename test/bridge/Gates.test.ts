@@ -198,30 +198,33 @@ describe("approvals over the bridge", () => {
     }).pipe(Effect.provide(bridged(platform)))
   })
 
-  it.effect(
-    "a decision here wins, the platform is told once, and only of requests that it has (FWD-06, FWD-08)",
-    () => {
-      const platform = scripted()
-      return Effect.gen(function* () {
-        yield* clerk()
-        const { card, fiber, id } = yield* waiting(platform)
-        yield* grant()
-        platform.resolve(id, decided(card, { status: "denied" }))
-        yield* TestClock.adjust("1 second")
-        assert.isTrue(Exit.isSuccess(yield* Fiber.await(fiber)))
-        yield* TestClock.adjust("5 minutes")
-        assert.deepStrictEqual(
-          platform.told.map(({ body, id }) => [id, Object.keys(body), body.status]),
-          [[id, ["status", "resolved_at"], "granted"]]
-        )
-        assert.deepInclude(yield* stats, {
-          localResolutionsSent: 1,
-          localResolutionsDropped: 0,
-          remoteDecisionsApplied: 0
-        })
-      }).pipe(Effect.provide(bridged(platform)))
-    }
-  )
+  for (const here of ["granted", "denied"] as const) {
+    it.effect(
+      `${here} here wins, whatever the platform says at that moment; it is told once, and only of requests that it has (GAT-15, FWD-06, FWD-08)`,
+      () => {
+        const platform = scripted()
+        return Effect.gen(function* () {
+          yield* clerk()
+          const { card, fiber, id } = yield* waiting(platform)
+          if (here === "granted") yield* grant()
+          else yield* (yield* Gates).deny((yield* cards)[0]?.token ?? "", { by: "rita@example.org" })
+          platform.resolve(id, decided(card, { status: here === "granted" ? "denied" : "granted" }))
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual(Exit.isSuccess(yield* Fiber.await(fiber)), here === "granted")
+          yield* TestClock.adjust("5 minutes")
+          assert.deepStrictEqual(
+            platform.told.map(({ body, id }) => [id, Object.keys(body), body.status]),
+            [[id, ["status", "resolved_at"], here]]
+          )
+          assert.deepInclude(yield* stats, {
+            localResolutionsSent: 1,
+            localResolutionsDropped: 0,
+            remoteDecisionsApplied: 0
+          })
+        }).pipe(Effect.provide(bridged(platform)))
+      }
+    )
+  }
 
   it.effect("a forward that failed is not repeated, not polled, and not told about (FWD-08, OQ-30)", () => {
     const platform = scripted(({ path }) => (path === "/api/v1/bridge/gates" ? { status: 500 } : undefined))

@@ -118,7 +118,7 @@ describe("Whoever decides", () => {
   )
 })
 
-describe("A decision (V8-04, T-02 to T-04)", () => {
+describe("A decision (V8-04, T-02, T-03, T-04)", () => {
   it.effect("is made once of 20 grants and denials that race for each of 20 tokens, with one row each", () =>
     Effect.gen(function* () {
       yield* clerk()
@@ -154,14 +154,14 @@ describe("A decision (V8-04, T-02 to T-04)", () => {
   }
 
   it.effect("is not made when its row cannot be written: both or neither (V8-04, GAT-09, I1)", () => {
-    const line = newLine()
+    const line = { ...newLine(), only: ["audit"] as const }
     return Effect.gen(function* () {
       yield* clerk()
       const gates = yield* Gates
       const { token } = yield* ask()
-      line.only = ["audit"]
       line.state = "down"
       assert.strictEqual((yield* Effect.flip(gates.grant(token, { by: "rita" })))._tag, "StoreError")
+      assert.isAbove(line.asked.get("gates.decide") ?? 0, 0)
       line.state = "up"
       assert.strictEqual((yield* gates.list())[0]?.gate.state, "pending")
       assert.strictEqual(yield* problem(gates.grant(token, { by: "rita" })), "accepted")

@@ -10,6 +10,7 @@ import { normaliseIdentifier } from "../../src/schema/Identifier.ts"
 import { AgentId, KeyId } from "../../src/schema/Ids.ts"
 import { sealed } from "../../src/schema/Marked.ts"
 import { isSamePerson } from "../../src/schema/SamePerson.ts"
+import { Audit } from "../../src/services/Audit.ts"
 import * as ChainKeys from "../../src/services/ChainKeys.ts"
 import * as GateKeys from "../../src/services/GateKeys.ts"
 import { Gates } from "../../src/services/Gates.ts"
@@ -185,9 +186,14 @@ describe("A token of version 1 (GAT-05, GAT-07)", () => {
     }).pipe(Effect.provide(until("1970-01-02T00:00:00.000Z")))
   )
 
-  it.effect("is refused from the cutoff on, by the store's clock", () =>
+  it.effect("is refused from the cutoff on, by the store's clock, with what to do, and recorded (ERR-11)", () =>
     Effect.gen(function* () {
-      assert.strictEqual((yield* Effect.flip(use))._tag, "TokenVersionTooOldError")
+      const error = yield* Effect.flip(use)
+      assert.deepInclude(error, { _tag: "TokenVersionTooOldError", acceptedUntil: "1970-01-01T00:00:00.000Z" })
+      for (const way of ["governance approvals", "GOVERNANCE_GATES_ACCEPT_V1_UNTIL"])
+        assert.include(error.recoveryHint, way)
+      const [row] = yield* (yield* Audit).getEvents({ kinds: ["approval.token_rejected"] })
+      assert.deepInclude(Object(row?.metadata), { by: "rita", problem: "too_old" })
     }).pipe(Effect.provide(until("1970-01-01T00:00:00.000Z")))
   )
 })

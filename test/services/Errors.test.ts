@@ -189,7 +189,7 @@ describe("Errors", () => {
     }
   })
 
-  it("name what matters: the allowed tools, the cap, three fixes, agent and tool and count, the row (ERR-02 to ERR-08)", () => {
+  it("name what matters: the allowed tools, the cap, three fixes, agent and tool and count, the row (ERR-02, ERR-03, ERR-04, ERR-05, ERR-06, ERR-08)", () => {
     const text = (error: Error) => `${error.message} ${String(hintOf(error))}`
     const find = (tag: string) => governance.find((error) => error.name === tag || error.constructor.name === tag)!
     assert.include(text(find("ScopeViolation")), "read")

@@ -52,15 +52,15 @@ export interface Line {
 export const newLine = (state: Line["state"] = "up"): Line => ({ state, asked: new Map() })
 
 const over = <S extends object>(line: Line, store: StoreName, service: S, drop: ReadonlyArray<string> = []): S => {
-  const cut = line.only === undefined || line.only.includes(store)
+  const isCut = () => line.only === undefined || line.only.includes(store)
   const gate = (method: string, self: Effect.Effect<unknown, unknown, unknown>) =>
     Effect.suspend(() => {
       const name = `${store}.${method}`
       line.asked.set(name, (line.asked.get(name) ?? 0) + 1)
-      if (cut && line.state === "down") {
+      if (isCut() && line.state === "down") {
         return Effect.fail(new StoreError({ store, operation: method, problem: "unreachable" }))
       }
-      if (cut && line.state === "hanging") return Effect.never
+      if (isCut() && line.state === "hanging") return Effect.never
       return line.after === undefined ? self : Effect.tap(self, () => line.after?.(name) ?? Effect.void)
     })
   const wrapped = Object.entries(service)
