@@ -156,4 +156,38 @@ layer(freshDatabase, { excludeTestServices: true, timeout: "60 seconds" })("Gate
       ])
     }).pipe(Effect.scoped)
   )
+
+  it.effect("no table holds a token: not after it was refused, used for a denial, or used for a grant (T-11, I7)", () =>
+    Effect.gen(function* () {
+      const a = yield* processOn()
+      yield* inside(a)(prepare("secret"))
+      const tokens: Array<string> = []
+      for (const decide of ["deny", "grant"] as const) {
+        yield* inside(a)(Effect.exit(Effect.void.pipe(governed(pay("secret", noWait)))))
+        const { token } = yield* inside(a)(cardOf("secret"))
+        tokens.push(token ?? "")
+        const gates = Effect.flatMap(Gates, (one) =>
+          Effect.andThen(
+            Effect.exit(one[decide](token ?? "", { by: "olga" })),
+            one[decide](token ?? "", { by: "rita" })
+          )
+        )
+        yield* Effect.exit(inside(a)(gates))
+      }
+      yield* inside(a)(Effect.exit(Effect.void.pipe(governed(pay("secret", noWait)))))
+      const tables = yield* admin(
+        `SELECT quote_ident(table_schema) || '.' || quote_ident(table_name) FROM information_schema.tables
+          WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`
+      )
+      assert.isAbove(tables.length, 15)
+      const stored = (yield* Effect.forEach(tables, ([table]) => admin(`SELECT x::text FROM ${table} x`)))
+        .flat()
+        .join("\n")
+      assert.deepStrictEqual(new Set(tokens.map((token) => token.length > 200)), new Set([true]))
+      for (const token of tokens) {
+        assert.include(stored, token.split(":")[2] ?? "")
+        for (const part of [token, token.slice(-64), token.slice(-32)]) assert.notInclude(stored, part)
+      }
+    }).pipe(Effect.scoped)
+  )
 })
