@@ -178,12 +178,11 @@ const tellsTheColumns = (row: ChainRow): boolean => {
   if (!Number.isInteger(row.atMs) || Math.abs(row.atMs) > maxInstant || !Number.isInteger(row.seq)) return false
   const first = start(row.agent, isoOf(row.atMs), row.chain, row.id)
   const last = end(row.parent, row.prev, row.seq, row.session, row.signer)
-  if (!canonical.startsWith(first) || !canonical.endsWith(last)) return false
+  if (canonical.slice(0, first.length) !== first || canonical.slice(-last.length) !== last) return false
   const afterInputHash = endOfText(canonical, first.length)
   const between = middle(row.keyId, row.kind)
-  return (
-    canonical.startsWith(between, afterInputHash) && canonical.length > afterInputHash + between.length + last.length
-  )
+  const metadata = afterInputHash + between.length
+  return canonical.slice(afterInputHash, metadata) === between && canonical.length > metadata + last.length
 }
 
 /** Where `null` or the JSON string that begins at `from` ends; -1 when neither does. */

@@ -409,6 +409,20 @@ describe("reading the audit log", () => {
     }).pipe(inStore)
   )
 
+  it.live("every chain that has rows is named, past the end of a page (AUD-14)", () =>
+    Effect.gen(function* () {
+      const audit = yield* AuditStore
+      const names = Array.from({ length: 2001 }, (_, n) => `many-${`${n}`.padStart(4, "0")}`)
+      yield* Effect.forEach(names, (name) => audit.append(draft(name)), { concurrency: "unbounded", discard: true })
+      yield* audit.append(draft("many-1999"))
+      const moved = yield* audit.movedSince(0)
+      assert.deepStrictEqual(
+        moved,
+        names.map((name) => ({ chain: chainNamed(name), seq: name === "many-1999" ? 2 : 1 }))
+      )
+    }).pipe(inStore)
+  )
+
   it.live("odd numbers in a question give an answer, not a defect (AUD-14)", () =>
     Effect.gen(function* () {
       const audit = yield* AuditStore

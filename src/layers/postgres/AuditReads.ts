@@ -2,7 +2,7 @@ import { Effect, Option, Stream } from "effect"
 import { genesis } from "../../schema/Chain.ts"
 import type { ChainId } from "../../schema/Ids.ts"
 import { StoreError } from "../../schema/StoreError.ts"
-import type { AuditQuery, AuditStore } from "../../services/AuditStore.ts"
+import type { AuditQuery, AuditStore, ChainPosition } from "../../services/AuditStore.ts"
 import { columns, headOfValues, rowOf } from "./AuditStatements.ts"
 import type { Database } from "./Database.ts"
 import { bounded } from "./Deadline.ts"
@@ -37,6 +37,32 @@ export const make = (database: Database["Service"]): Reads => {
       `SELECT ${columns} FROM ${events} WHERE chain = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT ${pageSize}`,
       [chain, whole(after), whole(toSeq)]
     )
+
+  // From chain to chain over the primary key: the time grows with the chains, where a scan reads every row there is.
+  const lastRows = (after: string) =>
+    query(
+      "movedSince",
+      `WITH RECURSIVE last AS (
+         (SELECT chain, 1 AS n FROM ${events} WHERE chain > $1 ORDER BY chain LIMIT 1)
+         UNION ALL
+         SELECT next.chain, last.n + 1 FROM last CROSS JOIN LATERAL
+           (SELECT chain FROM ${events} WHERE chain > last.chain ORDER BY chain LIMIT 1) AS next
+          WHERE last.n < ${pageSize}
+       )
+       SELECT chain, (SELECT max(seq) FROM ${events} AS e WHERE e.chain = last.chain) FROM last ORDER BY chain`,
+      [after]
+    )
+
+  const everyLastRow = Effect.gen(function* () {
+    const found: Array<ChainPosition> = []
+    for (let after = ""; ; ) {
+      const rows = (yield* lastRows(after)).map(positionOf)
+      found.push(...rows)
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < pageSize) return found
+      after = last.chain
+    }
+  })
 
   return {
     head: Effect.fn("AuditStore.head")(function* (chain) {
@@ -88,14 +114,20 @@ export const make = (database: Database["Service"]): Reads => {
     }),
 
     movedSince: Effect.fn("AuditStore.movedSince")(function* (recordedMs) {
+      if (recordedMs <= lateCommitMs) return yield* everyLastRow
       const rows = yield* query(
         "movedSince",
         `SELECT chain, max(seq) FROM ${events} WHERE recorded_at >= to_timestamp($1::float8 / 1000) GROUP BY chain ORDER BY chain`,
         [Math.max(0, recordedMs - lateCommitMs)]
       )
-      return rows.map((row) => headOfValues([row[0], row[1], null, 0n])).map(({ chain, seq }) => ({ chain, seq }))
+      return rows.map(positionOf)
     })
   }
+}
+
+const positionOf = (values: ReadonlyArray<unknown>): ChainPosition => {
+  const { chain, seq } = headOfValues([values[0], values[1], null, 0n])
+  return { chain, seq }
 }
 
 const conditions = (query: AuditQuery) => {
