@@ -13,7 +13,7 @@ export class BundleRejected extends Schema.TaggedError<BundleRejected>()("Bundle
 }
 
 const sentences = {
-  tampered: "The bundle contradicts itself",
+  tampered: "The bundle contradicts itself, or says itself that its rows were tampered with",
   otherIdentity: "The bundle was signed with another key than the one that was given",
   unverifiable: "Nothing speaks against the bundle, and something that would prove it is missing"
 } as const

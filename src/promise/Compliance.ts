@@ -21,9 +21,9 @@ export interface ReportRequest {
   readonly verifyChain?: boolean | undefined
 }
 
-/** Evidence in one archive that a stranger can check without your database. */
+/** Evidence in one file that a stranger can check without your database. */
 export interface Bundles {
-  /** Hands the ZIP archive to `sink`, piece by piece; a promise of its is waited for. The export is recorded in the log. */
+  /** Hands the bundle to `sink`, piece by piece; a promise of its is waited for. The export is recorded in the log. */
   write(request: BundleRequest, sink: (piece: Uint8Array) => void | PromiseLike<void>): Promise<ExportedBundle>
 }
 
@@ -31,6 +31,8 @@ export interface BundleRequest extends Omit<ReportRequest, "verifyChain"> {
   readonly format?: "article12" | "summary" | undefined
   /** Who exports. It goes into the log. */
   readonly by: string
+  /** `zip` (default): an archive with pages for people. `json`: one line of JSON, of rows up to 100 MB. */
+  readonly form?: "zip" | "json" | undefined
 }
 
 /** What was written, and what the verification of its chains found meanwhile. */

@@ -2,6 +2,7 @@ import { Schema } from "effect"
 import { Hex } from "effect/encoding"
 import { canonicalize } from "./CanonicalJson.ts"
 import type { Digest } from "./Chain.ts"
+import { ChainResult } from "./ChainReport.ts"
 import { ChainIntegrityStatus, CoveredCheckpoint } from "./ComplianceReport.ts"
 import type { ChainRow } from "./Envelope.ts"
 import type { JsonObject } from "./Json.ts"
@@ -15,21 +16,28 @@ export const bundleLabels = {
   checkpointKey: "effect-governance/checkpoint-key/v1/fingerprint\n"
 } as const
 
+/** `zip`: an archive, with pages for people. `json`: one line of JSON, for programs (CMP-12). */
+export const BundleForm = Schema.Literals(["zip", "json"])
+export type BundleForm = typeof BundleForm.Type
+
 /** Every file of a bundle but the manifest; `checkpoint.txt` only where a checkpoint covers the rows. */
-export const bundleFiles = [
-  "checkpoint.txt",
-  "cover.html",
-  "events.jsonl",
-  "keys.json",
-  "proofs.json",
-  "report.html",
-  "report.json",
-  "report.md"
-] as const
+export const bundleFiles: Readonly<Record<BundleForm, ReadonlyArray<string>>> = {
+  zip: [
+    "checkpoint.txt",
+    "cover.html",
+    "events.jsonl",
+    "keys.json",
+    "proofs.json",
+    "report.html",
+    "report.json",
+    "report.md"
+  ],
+  json: ["chainVerification.json", "checkpoint.txt", "events.jsonl", "keys.json", "proofs.json", "report.json"]
+}
 export const manifestName = "manifest.json"
 
 const Digest256 = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/))
-const HexText = Schema.String.check(Schema.isPattern(/^(?:[0-9a-f]{2})*$/))
+const HexText = Schema.String.check(Schema.isPattern(/^(?:[0-9a-f]{2})+$/))
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const optionalText = Schema.NullOr(Schema.String)
 
@@ -117,6 +125,17 @@ export const BundleProofs = Schema.NullOr(
   Schema.Struct({ leaves: Schema.Array(BundleLeaf), origin: Schema.String, root: Digest256, size: Count })
 )
 export type BundleProofs = typeof BundleProofs.Type
+
+/** What verification found when the bundle was made, chain by chain (CMP-12). Status and error stand in the facts. */
+export const BundleVerification = Schema.Struct({
+  /** False when no audit secret was at hand: who wrote the rows was not judged. */
+  authenticated: Schema.Boolean,
+  /** All of them; `findings` has the first. */
+  breaks: Count,
+  chains: Schema.Array(ChainResult),
+  findings: Schema.Array(Schema.String)
+})
+export type BundleVerification = typeof BundleVerification.Type
 
 /** What each signature covers: the facts, and beside them the algorithm and key that claim to have signed (CMP-12). */
 export const signedText = (bundle: BundleFacts, { algorithm, keyFingerprint }: SignedBy): string =>

@@ -88,7 +88,7 @@ export class BundleChains {
   }
 
   /** Once every line came by. */
-  finish(chains: ReadonlyArray<BundleChain>): void {
+  finish(chains: ReadonlyArray<BundleChain>, covered: boolean): void {
     const named = new Map(chains.map(({ chain, lastSeq }) => [chain, lastSeq]))
     if (named.size !== chains.length) this.found.problem("manifest.json: names a chain twice")
     for (const chain of this.seen.keys()) {
@@ -96,6 +96,16 @@ export class BundleChains {
     }
     for (const chain of chains) this.extent(chain)
     for (const leaf of this.leaves) this.leaf(leaf, named.get(leaf.chain))
+    let beyond = 0
+    for (const [chain, { first, last }] of this.seen) {
+      beyond += Math.max(0, (last?.seq ?? 0) - Math.max(this.leafSeq.get(chain) ?? 0, (first?.seq ?? 1) - 1))
+    }
+    // Counted here: a stranger need not believe what the report says of it.
+    if (covered && beyond > 0) {
+      this.found.notCovered.push(
+        `What came after the checkpoint: nothing that left the database vouches for ${beyond} of these rows.`
+      )
+    }
     if (this.unknownSigners.size > 0) {
       this.found.missing.push(
         `the public keys of ${this.unknownSigners.size} signers: their rows were not judged by signature`

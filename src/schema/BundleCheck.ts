@@ -2,6 +2,7 @@ import { Option, Result, Schema } from "effect"
 import { Hex } from "effect/encoding"
 import {
   type BundleFacts,
+  type BundleForm,
   BundleKeys,
   BundleManifest,
   BundleProofs,
@@ -12,12 +13,11 @@ import {
   signedText
 } from "./Bundle.ts"
 import { BundleChains } from "./BundleChains.ts"
+import { checkReport } from "./BundleReport.ts"
 import { canonicalFile, eachLine, textOf } from "./BundleText.ts"
 import { type BundleVerdict, Findings } from "./BundleVerdict.ts"
 import { leafHashOf, noteStatus, originOf, parseCheckpoint, type VerifyBytes } from "./Checkpoint.ts"
-import { ComplianceReport } from "./ComplianceReport.ts"
 import { type Sha256, verifyInclusion } from "./Merkle.ts"
-import { reportIdText } from "./ReportText.ts"
 import { formatVerifierKey, type NoteKey, parseVerifierKey } from "./SignedNote.ts"
 
 export interface BundleCrypto {
@@ -31,6 +31,7 @@ export interface BundleCrypto {
  */
 export const checkBundle = (
   files: ReadonlyMap<string, Uint8Array>,
+  form: BundleForm,
   given: NoteKey | null,
   crypto: BundleCrypto
 ): BundleVerdict => {
@@ -47,7 +48,7 @@ export const checkBundle = (
   }
   const { bundle } = manifest
   found.notCovered.push(...bundle.notCovered, needsSecret)
-  checkFiles(files, bundle, found, crypto.sha)
+  checkFiles(files, bundle, form, found, crypto.sha)
   const keys = canonicalFile(files.get("keys.json"), BundleKeys)
   const proofs = canonicalFile(files.get("proofs.json"), BundleProofs)
   if (keys === undefined) found.problem("keys.json: cannot be read")
@@ -65,12 +66,12 @@ export const checkBundle = (
   }
   checkSignatures(manifest, own, found, crypto, hash)
   checkNote(files.get("checkpoint.txt"), bundle, proofs ?? null, own ?? given, found, crypto)
-  checkReport(files.get("report.json"), bundle, found, hash)
+  checkReport(files, bundle, found, hash)
 
   const chains = new BundleChains(proofs?.leaves ?? [], keys?.agents ?? [], found, { hash, verify: crypto.verify })
   const lines = eachLine(files.get("events.jsonl") ?? new Uint8Array(0), (line, number) => chains.visit(line, number))
   if (!lines) found.problem("events.jsonl: is no UTF-8 text in whole lines")
-  chains.finish(bundle.chains)
+  chains.finish(bundle.chains, bundle.covers !== null)
   if (chains.rows !== bundle.rows) found.problem("events.jsonl: has another number of rows than the manifest")
   return verdictOf(found, bundle, chains, own === null ? null : formatVerifierKey(own, crypto.sha))
 }
@@ -90,15 +91,25 @@ const verdictOf = (
   chains: bundle?.chains.length ?? 0,
   signedRows: chains?.signedRows ?? 0,
   covers: bundle?.covers ?? null,
+  exporterFound: bundle?.chainIntegrityStatus ?? null,
   signedBy
 })
 
-const checkFiles = (files: ReadonlyMap<string, Uint8Array>, bundle: BundleFacts, found: Findings, sha: Sha256) => {
+const checkFiles = (
+  files: ReadonlyMap<string, Uint8Array>,
+  bundle: BundleFacts,
+  form: BundleForm,
+  found: Findings,
+  sha: Sha256
+) => {
   const named = new Map(bundle.files.map((file) => [file.name, file]))
   if (named.size !== bundle.files.length) found.problem("manifest.json: names a file twice")
-  for (const name of bundleFiles) {
+  for (const name of bundleFiles[form]) {
     if (!named.has(name) && (name !== "checkpoint.txt" || bundle.covers !== null))
       found.problem(`${name}: is not in the manifest`)
+  }
+  for (const name of named.keys()) {
+    if (!bundleFiles[form].includes(name)) found.problem(`${name}: is in the manifest, and no bundle has it`)
   }
   for (const { bytes, name, sha256 } of named.values()) {
     const content = files.get(name)
@@ -176,18 +187,6 @@ const checkNote = (
     const claim = { index, size: body.size, leafHash, proof: proof.map(bytesOf), root: body.root }
     if (!verifyInclusion(claim, crypto.sha)) found.problem(`proofs.json: ${chain} is not in the checkpoint`)
   }
-}
-
-const checkReport = (
-  file: Uint8Array | undefined,
-  bundle: BundleFacts,
-  found: Findings,
-  hash: (text: string) => Uint8Array
-) => {
-  const report = canonicalFile(file, ComplianceReport)
-  if (report === undefined) return found.problem("report.json: cannot be read")
-  const id = Hex.encode(hash(reportIdText(report)))
-  if (id !== report.reportId || id !== bundle.reportId) found.problem("report.json: its id is not that of its content")
 }
 
 /** The key that the bundle names, if its three spellings agree. */

@@ -19,6 +19,13 @@ export const bundleCover = (report: ComplianceReport, verifierKey: string | null
       `<pre>npx effect-governance verify-bundle evidence.zip --checkpoint-key '${htmlText(key)}'\nnode verify-bundle.mjs evidence.zip --checkpoint-key '${htmlText(key)}'</pre>`,
       "<p>Get the checkpoint key from the operator over another way than this bundle: whoever forges a bundle puts his own key on this page. The format is described in <code>docs/audit-format.md</code> of effect-governance, down to the byte, for those who would rather write a verifier of their own.</p>",
       `${named}</section>`,
+      ...listing("What the answer means", [
+        "ok: it is what the holder of the key that you gave signed, and nothing in it contradicts it",
+        "TAMPERED: it was changed, or whoever made it found the rows changed; do not rely on it",
+        "ANOTHER KEY: it is whole, and somebody else than the holder of your key signed it",
+        "NOT VERIFIED: nothing speaks against it, and something that would prove it is missing, such as the key",
+        "In each case the lines NOT COVERED name what nobody can conclude from it."
+      ]),
       ...listing("What is in it", [
         "manifest.json: the SHA-256 of every file, what is covered and what is not, and the signatures over that",
         "events.jsonl: every row of the chains in question, as stored, from the first to the last",

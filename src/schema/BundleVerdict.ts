@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { CoveredCheckpoint } from "./ComplianceReport.ts"
+import { ChainIntegrityStatus, CoveredCheckpoint } from "./ComplianceReport.ts"
 
 /** `ok`: it is what the holder of the given key signed. `otherIdentity`: it is whole, and somebody else signed it. */
 export const BundleJudgement = Schema.Literals(["ok", "tampered", "otherIdentity", "unverifiable"])
@@ -18,6 +18,8 @@ export const BundleVerdict = Schema.Struct({
   chains: Schema.Int,
   signedRows: Schema.Int,
   covers: Schema.NullOr(CoveredCheckpoint),
+  /** How the chains stood when the bundle was made, by whoever made it. */
+  exporterFound: Schema.NullOr(ChainIntegrityStatus),
   /** C2SP verifier key of whoever signed the manifest, as the bundle names it. */
   signedBy: Schema.NullOr(Schema.String)
 })

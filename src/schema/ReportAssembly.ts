@@ -117,10 +117,12 @@ const integrityFacts = ({ chains, sealed, tally, verification }: ReportFacts): R
   fact("Calls found abandoned", tally.calls.sweptOrphans),
   fact(
     "Keys that sealed the rows",
-    tally.keyIds
-      .entries()
-      .map(([keyId, count]) => `${keyId} (${count})`)
-      .join(", ")
+    tally.rows === 0
+      ? null
+      : tally.keyIds
+          .entries()
+          .map(([keyId, count]) => `${keyId} (${count})`)
+          .join(", ")
   )
 ]
 
@@ -148,9 +150,7 @@ const notCovered = ({ chains, checkpoint, sealed, tally, verification }: ReportF
       ? "No checkpoint covers these rows: whoever holds the database and the audit secret could have written them anew."
       : `Rows after checkpoint ${checkpoint.size}: ${beyond} of the rows read. An append-only log cannot show that it is the newest.`,
     ...(verification === null ? ["The chains were not verified for this report."] : []),
-    ...(verification !== null && !verification.authenticated
-      ? ["Who wrote the rows was not checked: the audit secret was not at hand."]
-      : []),
+    ...(verification === null ? [] : unjudged(verification)),
     ...(chains.some(({ firstSeq }) => firstSeq > 1) ? ["The content of rows that were pruned."] : []),
     ...(tally.sealedValues > sealed.erased
       ? [
@@ -164,6 +164,15 @@ const notCovered = ({ chains, checkpoint, sealed, tally, verification }: ReportF
     "Times are those of the clocks of the machines that wrote the rows.",
     "What a hash stands for: the log holds hashes of inputs and outputs, not the texts."
   ]
+}
+
+const unjudged = ({ authenticated, error, results }: Verification): ReadonlyArray<string> => {
+  if (error !== null) return [`The chains could not be verified for this report: ${error}.`]
+  if (!authenticated) return ["Who wrote the rows was not checked: the audit secret was not at hand."]
+  const rows = results.reduce((sum, result) => sum + result.unjudged, 0)
+  return rows === 0
+    ? []
+    : [`Who wrote ${rows} of the rows: they were sealed or signed with keys that were not at hand.`]
 }
 
 const timeOf = (ms: number | null) => (ms === null ? null : isoOf(ms))

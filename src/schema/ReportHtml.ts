@@ -97,7 +97,7 @@ const style = `
 @media (prefers-color-scheme:dark){:root{--ink:#e5e9f0;--soft:#9aa5b8;--line:#343c4a;--paper:#14181f;--tint:#1c222c;--good:#7fd6a0;--goodbg:#153021;--warn:#f0c774;--warnbg:#352a10;--bad:#ff9a9a;--badbg:#3a1717}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.55 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-main{max-width:62rem;margin:0 auto;padding:3rem 2rem 5rem}
+main{max-width:70rem;margin:0 auto;padding:3rem 2rem 5rem}
 .kind{margin:0;color:var(--soft);text-transform:uppercase;letter-spacing:.09em;font-size:.75rem}
 h1{font-size:2rem;line-height:1.2;margin:.2rem 0 .6rem;font-weight:650}
 h2{font-size:1.2rem;margin:2.4rem 0 .5rem;padding-top:1rem;border-top:1px solid var(--line);font-weight:650;display:flex;gap:.6rem;align-items:baseline;flex-wrap:wrap}
@@ -111,19 +111,21 @@ h3{font-size:.9rem;margin:1.3rem 0 .4rem;font-weight:600}
 .unverified,.partial{background:var(--warnbg);color:var(--warn)}
 .failed,.non_compliant{background:var(--badbg);color:var(--bad)}
 dl{margin:.8rem 0;border:1px solid var(--line);border-radius:.4rem;overflow:hidden}
-dl div{display:grid;grid-template-columns:minmax(9rem,17rem) 1fr;gap:1rem;padding:.35rem .8rem}
+dl div{display:grid;grid-template-columns:minmax(9rem,1fr) 2fr;gap:1rem;padding:.35rem .8rem}
 dl div:nth-child(odd){background:var(--tint)}
 dt{color:var(--soft)}
 dd{margin:0;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.86rem}
 th{text-align:left;color:var(--soft);font-weight:600;border-bottom:2px solid var(--line);padding:.3rem .7rem .3rem 0}
-td{border-bottom:1px solid var(--line);padding:.3rem .7rem .3rem 0;vertical-align:top;overflow-wrap:anywhere;min-width:4rem}
-.n{text-align:right;font-variant-numeric:tabular-nums}
+td{border-bottom:1px solid var(--line);padding:.3rem .7rem .3rem 0;vertical-align:top;overflow-wrap:anywhere;min-width:9rem}
+th{white-space:nowrap}td.n,td.w{min-width:0}
+.n{text-align:right;font-variant-numeric:tabular-nums;padding-right:1.4rem}
 .w{white-space:nowrap}
 .none{color:var(--soft);margin:.3rem 0}
 pre{background:var(--tint);border:1px solid var(--line);border-radius:.4rem;padding:.7rem .9rem;white-space:pre-wrap;overflow-wrap:anywhere;font-size:.86rem}
 p{overflow-wrap:anywhere}
 li{margin:.2rem 0;overflow-wrap:anywhere}
-@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--paper:#fff;--tint:#f6f6f6;--good:#17663a;--goodbg:#fff;--warn:#7a4d00;--warnbg:#fff;--bad:#9b1c1c;--badbg:#fff}body{font-size:10.5pt}main{max-width:none;padding:0}.scroll{overflow:visible}.w{white-space:normal}tr,dl div{break-inside:avoid}h2,h3{break-after:avoid}.verdict,.badge{border:1px solid currentColor}}
+@media (max-width:40rem){main{padding:1.5rem 1rem 3rem}h1{font-size:1.5rem}dl div{grid-template-columns:1fr;gap:0}dt{font-size:.86rem}ul{padding-left:1.2rem}}
+@media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--paper:#fff;--tint:#f6f6f6;--good:#17663a;--goodbg:#fff;--warn:#7a4d00;--warnbg:#fff;--bad:#9b1c1c;--badbg:#fff}body{font-size:10.5pt}main{max-width:none;padding:0}.scroll{overflow:visible}.w,th{white-space:normal}td{min-width:0}tr,dl div{break-inside:avoid}h2,h3{break-after:avoid}.verdict,.badge{border:1px solid currentColor}}
 `

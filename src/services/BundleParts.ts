@@ -1,5 +1,6 @@
 import { Hex } from "effect/encoding"
-import type { BundleChain, BundleFacts, BundleProofs, SignedBy } from "../schema/Bundle.ts"
+import type { BundleChain, BundleFacts, BundleProofs, BundleVerification, SignedBy } from "../schema/Bundle.ts"
+import { factsIn } from "../schema/BundleReport.ts"
 import type { Examined } from "./Compliance.ts"
 
 /** What `proofs.json` says: for each chain its last leaf under the checkpoint, and the way from it to the root. */
@@ -22,6 +23,14 @@ export const proofsOf = (
         size: checkpoint.body.size
       }
 
+/** What `chainVerification` says. A verification that could not be done found nothing; why is in the manifest. */
+export const verificationOf = ({ verification }: Examined): BundleVerification => ({
+  authenticated: verification?.authenticated ?? false,
+  breaks: verification?.breaks ?? 0,
+  chains: verification?.results ?? [],
+  findings: verification?.findings ?? []
+})
+
 /** What the manifest says and the signatures cover. */
 export const factsOf = (
   { report }: Examined,
@@ -31,16 +40,9 @@ export const factsOf = (
 ): BundleFacts => ({
   format: "effect-governance/bundle",
   version: 1,
-  deploymentId: report.deploymentId,
-  createdAt: report.generatedAt,
-  scope: { agentId: report.agentId, sessionIds: report.sessionIds, ...report.dateRange },
+  ...factsIn(report),
   chains,
   rows: chains.reduce((sum, { rows }) => sum + rows, 0),
-  covers: report.checkpoint,
-  notCovered: [report.coverageCaveat, ...report.notCovered],
-  reportId: report.reportId,
-  chainIntegrityStatus: report.chainIntegrityStatus,
-  chainVerificationError: report.chainVerificationError,
   files: [...files].sort((a, b) => (a.name < b.name ? -1 : 1)),
   signedBy
 })

@@ -1,11 +1,19 @@
 import { Result } from "effect"
+import type { BundleForm } from "../schema/Bundle.ts"
 import { checkBundle } from "../schema/BundleCheck.ts"
+import { filesOf } from "../schema/BundleDocument.ts"
 import type { BundleRefused } from "../schema/BundleError.ts"
 import type { BundleVerdict } from "../schema/BundleVerdict.ts"
 import type { NoteKey } from "../schema/SignedNote.ts"
 import { sha256, verifyEd25519 } from "./CheckpointKey.ts"
 import { readZip } from "./ZipReader.ts"
 
-/** What can be said of an archive: no database, no secret. A foreign or damaged one is refused before anything of it is read. */
-export const verifyBundle = (archive: Uint8Array, key: NoteKey | null): Result.Result<BundleVerdict, BundleRefused> =>
-  Result.map(readZip(archive), (files) => checkBundle(files, key, { sha: sha256, verify: verifyEd25519 }))
+/** What can be said of a bundle, archive or JSON: no database, no secret (V8-08). A foreign or damaged file is refused before anything of it is read. */
+export const verifyBundle = (bytes: Uint8Array, key: NoteKey | null): Result.Result<BundleVerdict, BundleRefused> => {
+  const form: BundleForm = bytes[0] === openingBrace ? "json" : "zip"
+  return Result.map(form === "json" ? filesOf(bytes) : readZip(bytes), (files) =>
+    checkBundle(files, form, key, { sha: sha256, verify: verifyEd25519 })
+  )
+}
+
+const openingBrace = 0x7b

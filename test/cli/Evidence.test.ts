@@ -17,6 +17,7 @@ import { sha256 } from "../../src/services/CheckpointKey.ts"
 import * as CheckpointProofs from "../../src/services/CheckpointProofs.ts"
 import * as Compliance from "../../src/services/Compliance.ts"
 import { tampered } from "../audit/Rig.ts"
+import { makeBundle } from "../compliance/BundleRig.ts"
 import * as Logs from "../compliance/Logs.ts"
 import * as Trees from "../compliance/Trees.ts"
 import { newSecret } from "../rotation/Processes.ts"
@@ -143,6 +144,47 @@ describe("evidence on the command line", () => {
       }).pipe(Effect.scoped)
     )
 
+    it.effect("export --format json, or a name that ends so, is the bundle as one document (CMP-12, C-14)", () =>
+      Effect.gen(function* () {
+        const folder = yield* directory
+        const [json, named] = [join(folder, "any.name"), join(folder, "Evidence.JSON")]
+        const made = yield* governance(["export", "--format", "json", "-o", json, "--by", "bob"])
+        assert.strictEqual(made.code, 0)
+        assert.include(made.out, `governance verify-bundle ${json}`)
+        assert.strictEqual((yield* governance(["export", "-o", named, "--by", "bob"])).code, 0)
+        for (const path of [json, named]) {
+          const document = JSON.parse(readFileSync(path, "utf8"))
+          assert.match(document.bundleHash, /^[0-9a-f]{64}$/)
+          assert.strictEqual(document.bundleSignature.algorithm, "HMAC-SHA256")
+          const verified = yield* governance(["verify-bundle", path, "--json"])
+          assert.strictEqual(verified.code, 4)
+          const { exporterFound, verdict } = JSON.parse(verified.out)
+          assert.deepStrictEqual([verdict, exporterFound], ["unverifiable", document.bundle.chainIntegrityStatus])
+        }
+        const zip = join(folder, "x.json.zip")
+        assert.strictEqual((yield* governance(["export", "-o", zip, "--by", "bob"])).code, 0)
+        assert.strictEqual(readFileSync(zip).subarray(0, 2).toString(), "PK")
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("report -o goes by the end of the name, and --output overrules it (CLI-05)", () =>
+      Effect.gen(function* () {
+        const folder = yield* directory
+        const wrote = (name: string, ...more: ReadonlyArray<string>) =>
+          Effect.map(governance(["report", "-o", join(folder, name), ...more]), ({ code }) => {
+            assert.strictEqual(code, 0)
+            return readFileSync(join(folder, name), "utf8")
+          })
+        assert.match(yield* wrote("a.html"), /^<!doctype html>/)
+        assert.match(yield* wrote("a.HTM"), /^<!doctype html>/)
+        assert.strictEqual(JSON.parse(yield* wrote("a.json")).format, "article12")
+        assert.match(yield* wrote("a.md"), /^# Article 12/)
+        assert.match(yield* wrote("a"), /^# Article 12/)
+        assert.match(yield* wrote("b.html", "--output", "md"), /^# Article 12/)
+        assert.strictEqual(JSON.parse(yield* wrote("c.html", "--json")).format, "article12")
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("report --verify ends with 1 and the number of chains where they were tampered with (DEC-20, L-06)", () =>
       Effect.gen(function* () {
         yield* Logs.day
@@ -222,6 +264,7 @@ describe("evidence on the command line", () => {
           ["report", "--session-id", ""],
           ["report", "-o", "/nowhere/at/all.md"],
           ["export", "-o", "/nowhere/at/all.zip", "--by", "a"],
+          ["export", "--format", "pdf", "-o", "/nowhere/at/all.zip", "--by", "a"],
           ["export", "--agent", "x".repeat(400), "-o", "/nowhere/x.zip", "--by", "a"],
           ["export", "--all", "--session", "s", "-o", "/nowhere/x.zip", "--by", "a"],
           ["verify-bundle", "/nowhere/at/all.zip"],
@@ -239,6 +282,35 @@ describe("evidence on the command line", () => {
   })
 
   layer(nothing)("verify-bundle", (it) => {
+    it.effect("says who signed only once the key that was given fits, archive or document (V8-08, L-10)", () =>
+      Effect.gen(function* () {
+        const folder = yield* directory
+        for (const form of ["zip", "json"] as const) {
+          const path = join(folder, `evidence.${form}`)
+          writeFileSync(path, (yield* makeBundle(form)).archive)
+          const asked = (key: Parameters<typeof formatVerifierKey>[0]) =>
+            governance(["verify-bundle", path, "--checkpoint-key", formatVerifierKey(key, sha256)])
+          const signed = yield* asked(Trees.key)
+          assert.strictEqual(signed.code, 0)
+          assert.match(signed.out, /^ok: /)
+          assert.include(signed.out, "Signed by effect-governance/")
+          assert.include(signed.out, "Its chains, as whoever made it found them: verified.")
+          assert.include(signed.out, "NOT COVERED  What came after the checkpoint")
+          const other = yield* asked(Trees.keyOf(9))
+          const none = yield* governance(["verify-bundle", path])
+          assert.deepStrictEqual([other.code, none.code], [3, 4])
+          for (const { out } of [other, none]) {
+            assert.include(out, "It names the key effect-governance/")
+            assert.notInclude(out, "Signed by")
+          }
+          writeFileSync(path, readFileSync(path).subarray(0, 900))
+          const cut = yield* governance(["verify-bundle", path])
+          assert.strictEqual(cut.code, 1)
+          assert.match(cut.err, /was cut off.*Ask for the file again/)
+        }
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("opens no database: what is no bundle is refused with exit code 1 (BEY-04)", () =>
       Effect.gen(function* () {
         const path = join(yield* directory, "evil.zip")
@@ -246,9 +318,14 @@ describe("evidence on the command line", () => {
         const evil = yield* governance(["verify-bundle", path])
         assert.strictEqual(evil.code, 1)
         assert.include(evil.err, "a path or a name that no bundle has")
-        const other = yield* governance(["verify-bundle", "package.json"])
-        assert.strictEqual(other.code, 1)
-        assert.include(other.err, "no ZIP archive")
+        for (const [other, said] of [
+          ["LICENSE", "no ZIP archive"],
+          ["package.json", "no bundle in canonical JSON"]
+        ] as const) {
+          const refused = yield* governance(["verify-bundle", other])
+          assert.strictEqual(refused.code, 1)
+          assert.include(refused.err, said)
+        }
       }).pipe(Effect.scoped)
     )
   })

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import canonicalize from "canonicalize"
 import { Effect } from "effect"
+import { makeBundle } from "./BundleRig.ts"
 import { vector } from "./Vector.ts"
 
 const page = readFileSync("docs/audit-format.md", "utf8")
@@ -68,6 +69,18 @@ describe("docs/audit-format.md", () => {
       "a\u0000b"
     )
   })
+
+  it.effect("names every member of a bundle in JSON, and of its manifest (CMP-12)", () =>
+    Effect.gen(function* () {
+      const { archive } = yield* makeBundle("json")
+      const document = JSON.parse(new TextDecoder().decode(archive))
+      for (const name of Object.keys(document)) assert.include(page, `\`${name}\``)
+      for (const name of ["deploymentId", "createdAt", "scope", "covers", "notCovered", "signedBy", "reportId"]) {
+        assert.property(document.bundle, name)
+        assert.include(page, `\`${name}\``)
+      }
+    })
+  )
 
   it("names every label that the format uses", () => {
     for (const label of [

@@ -4,6 +4,7 @@ import * as StoreTransaction from "../../src/layers/memory/StoreTransaction.ts"
 import * as SubjectKeyStore from "../../src/layers/memory/SubjectKeyStore.ts"
 import * as Audit from "../../src/services/Audit.ts"
 import * as AuditFallback from "../../src/services/AuditFallback.ts"
+import type { AuditStore } from "../../src/services/AuditStore.ts"
 import * as ChainKeys from "../../src/services/ChainKeys.ts"
 import * as CheckpointProofs from "../../src/services/CheckpointProofs.ts"
 import * as Compliance from "../../src/services/Compliance.ts"
@@ -61,6 +62,7 @@ export const day = Effect.gen(function* () {
   yield* call(3, { agentId: "mail-agent", sessionId: "mail-1", kind: "llm" })
   yield* audit.log({
     kind: "scope.violation",
+    id: uuid(101, "e"),
     agentId: "billing-agent",
     sessionId: "order-4711",
     metadata: {
@@ -71,6 +73,7 @@ export const day = Effect.gen(function* () {
   })
   yield* audit.log({
     kind: "approval.granted",
+    id: uuid(102, "e"),
     agentId: "billing-agent",
     sessionId: "order-4711",
     metadata: { request: uuid(9, "9"), action: "refund", by: "alice@example.com", reason: "Customer is right" }
@@ -79,14 +82,30 @@ export const day = Effect.gen(function* () {
   yield* call(5, { result: null, sessionId: undefined })
   yield* audit.log({
     kind: "call.orphaned",
+    id: uuid(103, "e"),
     agentId: "billing-agent",
     parentEventId: attemptId(5),
     metadata: { name: "refund", charged: "0.50" }
   })
   yield* audit.log({
     kind: "agent.halted",
+    id: uuid(104, "e"),
     agentId: "billing-agent",
     metadata: { by: "bob@example.com", reason: "Refunds to the wrong accounts" }
   })
-  yield* audit.log({ kind: "policy.changed", agentId: "mail-agent", metadata: { by: "carol", policy: "scope" } })
+  yield* audit.log({
+    kind: "policy.changed",
+    id: uuid(105, "e"),
+    agentId: "mail-agent",
+    metadata: { by: "carol", policy: "scope" }
+  })
 })
+
+/** Reports over this log with these keys. */
+export const reading = (store: Layer.Layer<AuditStore>, keys: Layer.Layer<ChainKeys.ChainKeys>) =>
+  Compliance.layer.pipe(
+    Layer.provide(CheckpointProofs.layerNone),
+    Layer.provide(Audit.layerWith()),
+    Layer.provide(Layer.mergeAll(store, SubjectKeyStore.layer, StoreTransaction.layer, AuditFallback.layerMemory)),
+    Layer.provide(keys)
+  )

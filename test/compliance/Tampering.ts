@@ -66,3 +66,27 @@ export const rewritten = (row: Record<string, any>, change: (said: Record<string
 
 export const json = (files: Files, name: string, change: (value: any) => unknown): Files =>
   put(files, name, `${canonicalize(change(JSON.parse(textOf(files, name))) as never)}\n`)
+
+/** The one line of JSON that holds these files, as anybody would make it from docs/audit-format.md. */
+export const document = (files: Files): Uint8Array => {
+  const value = (name: string) => JSON.parse(textOf(files, name))
+  const { bundle, signatures } = value("manifest.json")
+  const { hash, ...hmac } = signatures.find(({ algorithm }: { algorithm: string }) => algorithm === "HMAC-SHA256")
+  return bytesOf(
+    `${canonicalize({
+      bundle,
+      bundleHash: hash,
+      bundleSignature: hmac,
+      chainVerification: value("chainVerification.json"),
+      checkpoint: files.has("checkpoint.txt") ? textOf(files, "checkpoint.txt") : null,
+      events: textOf(files, "events.jsonl")
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => JSON.parse(line)),
+      keys: value("keys.json"),
+      proofs: value("proofs.json"),
+      publicSignature: signatures.find(({ algorithm }: { algorithm: string }) => algorithm === "Ed25519") ?? null,
+      report: value("report.json")
+    })}\n`
+  )
+}

@@ -90,10 +90,10 @@ const life = Effect.gen(function* () {
   return key!
 })
 
-const written = Effect.gen(function* () {
+const written = Effect.fnUntraced(function* (form: "zip" | "json") {
   const bundles = yield* Bundles.Bundles
   const pieces: Array<Uint8Array> = []
-  const exported = yield* bundles.write({ by: "alice" }, (piece) => Effect.sync(() => void pieces.push(piece)))
+  const exported = yield* bundles.write({ by: "alice", form }, (piece) => Effect.sync(() => void pieces.push(piece)))
   return { archive: new Uint8Array(Buffer.concat(pieces)), exported }
 })
 
@@ -111,9 +111,16 @@ layer(owner, { excludeTestServices: true, timeout: "60 seconds" })("Evidence of 
     () =>
       Effect.gen(function* () {
         const key = yield* life
-        const { archive, exported } = yield* written
+        const { archive, exported } = yield* written("zip")
         assert.strictEqual(exported.bundle.chainIntegrityStatus, "verified")
         assert.deepStrictEqual(verdicts(archive, key), ["ok", "ok"])
+        const { archive: document } = yield* written("json")
+        assert.deepStrictEqual(verdicts(document, key), ["ok", "ok"])
+        const textual = new TextDecoder().decode(document)
+        assert.deepStrictEqual(verdicts(Buffer.from(textual.replace('"seq":5', '"seq":6')), key), [
+          "tampered",
+          "tampered"
+        ])
 
         const found = Result.getOrThrow(verifyBundle(archive, key))
         assert.strictEqual(bundleExitCodes[found.verdict], 0)

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import type { BundleFacts } from "../../schema/Bundle.ts"
 import { terminalText } from "../../schema/TerminalText.ts"
 import { type BundleRequest, Bundles } from "../../services/Bundles.ts"
 import { counted, UsageError } from "../CliFailure.ts"
@@ -19,11 +20,17 @@ export const exportBundle = Command.make("export", {
     Flag.withoutNegation,
     Flag.withDefault(false)
   ),
+  format: Flag.Literals("format", ["zip", "json"]).pipe(
+    Flag.withDescription(
+      "zip: an archive with pages to read; json: one document for programs. Default: json for a name that ends in .json, else zip"
+    ),
+    Flag.optional
+  ),
   file: Flag.String("file").pipe(
     Flag.withAlias("o"),
     Flag.withMetavar("path"),
-    Flag.withDescription("Where to write the bundle (default evidence.zip); must not exist yet"),
-    Flag.withDefault("evidence.zip")
+    Flag.withDescription("Where to write the bundle (default evidence.zip or evidence.json); must not exist yet"),
+    Flag.optional
   ),
   by
 }).pipe(
@@ -32,7 +39,8 @@ export const exportBundle = Command.make("export", {
   ),
   Command.withExamples([
     { command: "governance export --session order-4711 -o order-4711.zip", description: "One session" },
-    { command: "governance export --all -o evidence.zip", description: "Every chain" }
+    { command: "governance export --all -o evidence.zip", description: "Every chain" },
+    { command: "governance export --format json --agent billing-agent", description: "One agent, as evidence.json" }
   ]),
   Command.withHandler(
     Effect.fnUntraced(function* (input) {
@@ -44,7 +52,10 @@ export const exportBundle = Command.make("export", {
           todo: "Give one of them."
         })
       }
-      yield* writeBundle(input.file, { ...request, by: yield* operator(input.by) })
+      const given = Option.getOrUndefined(input.file)
+      const named = given?.toLowerCase().endsWith(".json") === true ? "json" : "zip"
+      const form = Option.getOrElse(input.format, () => named)
+      yield* writeBundle(given ?? `evidence.${form}`, { ...request, form, by: yield* operator(input.by) })
     }, withServices)
   )
 )
@@ -81,10 +92,24 @@ export const writeBundle = Effect.fnUntraced(function* (path: string, request: B
       `sha256 ${sha256}`,
       `chains ${bundle.chainIntegrityStatus}${bundle.chainVerificationError === null ? "" : ` (${terminalText(bundle.chainVerificationError)})`}`,
       bundle.covers === null
-        ? "no checkpoint covers it: a stranger can check that it is whole, not that it is true"
+        ? "no checkpoint covers it: a stranger can check that it is whole, not that it is true. `governance checkpoint` makes one; then export again"
         : `covers up to checkpoint ${bundle.covers.size} of ${terminalText(bundle.covers.origin)}`,
-      `Check it with \`governance verify-bundle ${terminalText(path)}\`.`
+      ...next(path, bundle)
     ].join("\n")
   )
   if (verification !== null) yield* untampered(verification)
 })
+
+/** What to hand over, and how it is checked. */
+const next = (path: string, { signedBy }: BundleFacts): ReadonlyArray<string> => {
+  const check = `governance verify-bundle ${terminalText(path)}`
+  return signedBy.some(({ algorithm }) => algorithm === "Ed25519")
+    ? [
+        "Hand over the file, and by another way the key that `governance checkpoint key` prints. Whoever has both checks it with",
+        `  ${check} --checkpoint-key '<that key>'`
+      ]
+    : [
+        "no checkpoint key signed it: with GOVERNANCE_CHECKPOINT_KEY set, the next export can be traced to you",
+        `Check that it is whole with \`${check}\`.`
+      ]
+}

@@ -26,8 +26,8 @@ const flags = {
     Flag.withDefault(false)
   ),
   output: Flag.Literals("output", ["md", "json", "html"]).pipe(
-    Flag.withDescription("Markdown (default), canonical JSON or one HTML page"),
-    Flag.withDefault("md" as const)
+    Flag.withDescription("Markdown, canonical JSON or one HTML page. Default: as the file's name ends, else Markdown"),
+    Flag.optional
   ),
   file: Flag.String("file").pipe(
     Flag.withAlias("o"),
@@ -70,13 +70,24 @@ const command = (examples: string) =>
             Effect.flatMap(operator(input.by), (name) => writeBundle(path, { ...request, by: name }))
           )
         }
-        yield* withReader(Effect.flatMap(examine(request), (found) => tell(found, input.output, path)))
+        yield* withReader(
+          Effect.flatMap(examine(request), (found) =>
+            tell(
+              found,
+              Option.getOrElse(input.output, () => kindOf(path)),
+              path
+            )
+          )
+        )
       })
     )
   )
 
 export const report = command("governance report")
 export const reportAlias = command("governance compliance report")
+
+const kindOf = (path: string | undefined) =>
+  /\.html?$/i.test(path ?? "") ? "html" : /\.json$/i.test(path ?? "") ? "json" : "md"
 
 const examine = (request: ReportRequest) => Compliance.use((compliance) => compliance.examine(request))
 

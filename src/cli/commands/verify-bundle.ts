@@ -18,7 +18,7 @@ export const verifyBundle = Command.make("verify-bundle", {
     Flag.optional
   )
 }).pipe(
-  Command.withDescription("Check an evidence bundle. Needs no database, no secret and no network."),
+  Command.withDescription("Check an evidence bundle, ZIP or JSON. Needs no database, no secret and no network."),
   Command.withExamples([
     {
       command: "governance verify-bundle evidence.zip --checkpoint-key 'effect-governance/…+…'",
@@ -70,7 +70,13 @@ const text = (path: string, found: BundleVerdict): string =>
     found.covers === null
       ? "Covered by no checkpoint."
       : `Covers up to checkpoint ${found.covers.size} of ${terminalText(found.covers.origin)}.`,
-    ...(found.signedBy === null ? [] : [`Signed by ${terminalText(found.signedBy, 1000)}`]),
+    ...(found.exporterFound === null || found.verdict === "tampered"
+      ? []
+      : [`Its chains, as whoever made it found them: ${found.exporterFound}.`]),
+    // The key is the bundle's own word until it is the one that was given and its signature fits.
+    ...(found.signedBy === null
+      ? []
+      : [`${found.verdict === "ok" ? "Signed by" : "It names the key"} ${terminalText(found.signedBy, 1000)}`]),
     ...found.problems.map((problem) => `PROBLEM      ${terminalText(problem, 500)}`),
     ...(found.moreProblems === 0 ? [] : [`PROBLEM      … and ${found.moreProblems} more`]),
     ...found.missing.map((one) => `MISSING      ${terminalText(one, 500)}`),
