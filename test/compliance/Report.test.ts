@@ -86,6 +86,10 @@ describe("Compliance", () => {
         const later = yield* compliance.generateArticle12({ fromMs: 4_000_000_000_000 })
         assert.deepStrictEqual(factOf(later, "Rows"), { label: "Rows", value: 0 })
         assert.isNull(later.generatedAt)
+        // The clock of the test stands at 0, so a window that ends before has nothing, and one that ends there everything.
+        const until = (toMs: number) => compliance.generateArticle12({ toMs })
+        assert.deepStrictEqual(factOf(yield* until(-1), "Rows"), { label: "Rows", value: 0 })
+        assert.deepStrictEqual(factOf(yield* until(0), "Rows"), factOf(yield* compliance.generateArticle12(), "Rows"))
         assert.isTrue(later.sections.every(({ status }) => status === "non_compliant"))
       }).pipe(Effect.provide(Logs.layer))
   )
@@ -244,6 +248,27 @@ describe("Compliance", () => {
       assert.include(reportMarkdown(report), "covers up to checkpoint 4")
     }).pipe(Effect.provide(Compliance.layer.pipe(Layer.provide(tree.layer()), Layer.provideMerge(Logs.log))))
   })
+
+  it.effect("keeps apart what the law asks for and what this software adds, in every form (CMP-15, DEC-12)", () =>
+    Effect.gen(function* () {
+      yield* Logs.day
+      const report = yield* (yield* Compliance.Compliance).generateArticle12()
+      assert.deepStrictEqual(
+        report.regulation.map(({ topic }) => topic),
+        ["Automatic logging", "Keeping the logs", "Application date as published", "Application date as reported later"]
+      )
+      for (const { asKnownOn, source, statement } of report.regulation) {
+        assert.match(asKnownOn, /^\d{4}-\d\d-\d\d$/)
+        assert.notStrictEqual(source, "")
+        // Tamper evidence is ours: no line about the law claims it.
+        assert.notMatch(statement, /hash|signature|checkpoint|tamper/i)
+      }
+      for (const text of [reportMarkdown(report), reportHtml(report)]) {
+        assert.include(text, "at least six months")
+        assert.include(text, "additions of this software")
+      }
+    }).pipe(Effect.provide(Logs.layer))
+  )
 
   it.effect("nothing that people read says that anybody is compliant (DEC-12, CMP-11)", () =>
     Effect.gen(function* () {

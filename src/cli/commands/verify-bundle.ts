@@ -18,7 +18,9 @@ export const verifyBundle = Command.make("verify-bundle", {
     Flag.optional
   )
 }).pipe(
-  Command.withDescription("Check an evidence bundle, ZIP or JSON. Needs no database, no secret and no network."),
+  Command.withDescription(
+    "Check an evidence bundle, ZIP or JSON. Needs no database, no secret and no network.\n  Exit code 0: what the holder of the key signed. 1: tampered with, or no bundle. 3: signed with another key. 4: nothing speaks against it, and something that would prove it is missing."
+  ),
   Command.withExamples([
     {
       command: "governance verify-bundle evidence.zip --checkpoint-key 'effect-governance/…+…'",
