@@ -6,6 +6,7 @@ import type { ComplianceReport } from "../../src/schema/ComplianceReport.ts"
 import { coverageCaveat } from "../../src/schema/ComplianceReport.ts"
 import { EventId } from "../../src/schema/Ids.ts"
 import { operatorDraft } from "../../src/schema/OperatorDraft.ts"
+import { integrityOf } from "../../src/schema/ReportAssembly.ts"
 import { reportHtml } from "../../src/schema/ReportHtml.ts"
 import { statusOf } from "../../src/schema/ReportSections.ts"
 import { reportIdText, reportJson, reportMarkdown } from "../../src/schema/ReportText.ts"
@@ -158,6 +159,26 @@ describe("Compliance", () => {
     assert.strictEqual(statusOf("all", "unverified"), "partial")
     assert.strictEqual(statusOf("none", "verified"), "non_compliant")
     assert.strictEqual(statusOf("all", "failed"), "non_compliant")
+  })
+
+  it("chains are verified only where there are rows, a secret judged them, and all of them are right (CMP-02, L-10)", () => {
+    const chain = (verdict: "ok" | "tampered" | "unverifiable", rows = 1) => ({
+      chain: "agent:a",
+      rows,
+      lastSeq: rows,
+      verdict,
+      unjudged: verdict === "unverifiable" ? 1 : 0
+    })
+    const done = { breaks: 0, findings: [], error: null, authenticated: true }
+    assert.strictEqual(integrityOf({ ...done, results: [chain("ok"), chain("ok", 0)] }), "verified")
+    assert.strictEqual(integrityOf({ ...done, results: [chain("ok"), chain("unverifiable")] }), "unverified")
+    assert.strictEqual(integrityOf({ ...done, results: [chain("unverifiable"), chain("tampered")] }), "failed")
+    assert.strictEqual(integrityOf({ ...done, results: [chain("ok")], authenticated: false }), "unverified")
+    assert.strictEqual(integrityOf({ ...done, results: [chain("tampered")], authenticated: false }), "failed")
+    assert.strictEqual(integrityOf({ ...done, results: [chain("ok", 0)] }), "unverified")
+    assert.strictEqual(integrityOf({ ...done, results: [] }), "unverified")
+    assert.strictEqual(integrityOf({ ...done, results: [chain("ok")], error: "it broke" }), "unverified")
+    assert.strictEqual(integrityOf(null), "unverified")
   })
 
   it.effect("verification says verified, failed or unverified, and what it found (CMP-02, CMP-14)", () =>
