@@ -1,11 +1,16 @@
 import { Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
 import * as PlatformStores from "../layers/PlatformStores.ts"
+import { Database } from "../layers/postgres/Database.ts"
 import { migrate } from "../layers/postgres/Migrations.ts"
 import { platformMigrationFiles } from "../layers/postgres/platformMigrations.generated.ts"
+import * as RowSecurity from "../layers/postgres/RowSecurity.ts"
 import * as Mailer from "../platform/Mailer.ts"
 import { PlatformSettings } from "../platform/PlatformSettings.ts"
 import * as SignIn from "../platform/SignIn.ts"
 import * as Workflows from "../platform/Workflows.ts"
+import type { Finding } from "../schema/Finding.ts"
+import { notice } from "./Output.ts"
 import * as Place from "./Place.ts"
 import { platformConfig } from "./PlatformSurroundings.ts"
 import { governance, type SharedFlags } from "./Root.ts"
@@ -40,6 +45,25 @@ const database = Layer.unwrap(Effect.map(Place.Place, Place.database))
 /** The platform's stores on its database. */
 export const stores = (flags: SharedFlags) =>
   PlatformStores.layer.pipe(Layer.provide(database), Layer.provide(place(flags)))
+
+/** What is wrong with the walls between tenants, one line each; nothing when all is well (P-09). */
+export const tellWalls = Effect.fnUntraced(function* (findings: ReadonlyArray<Finding>) {
+  for (const { hint, message, status } of findings) {
+    if (status !== "ok") yield* notice(`Row security: ${message}. ${hint}`)
+  }
+})
+
+/** Looks at them when a server starts; one whose database is away at that moment starts nevertheless. */
+export const walls = (flags: SharedFlags) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const { schema, sql } = yield* Database
+      yield* Effect.provideService(RowSecurity.examine(schema), SqlClient.SqlClient, sql).pipe(
+        Effect.flatMap(tellWalls),
+        Effect.catchTag("StoreError", (error) => Effect.logWarning(error.message))
+      )
+    })
+  ).pipe(Layer.provide(database), Layer.provide(place(flags)))
 
 /** A command sends no mail: it prints the link that it is asked for. */
 const acts = (flags: SharedFlags) =>

@@ -7,7 +7,7 @@ import { type PlatformConfig, PlatformSettings } from "../platform/PlatformSetti
 import * as Server from "../platform/Server.ts"
 import * as SmtpMailer from "../platform/SmtpMailer.ts"
 import { UsageError } from "./CliFailure.ts"
-import { stores } from "./PlatformPlace.ts"
+import { stores, walls } from "./PlatformPlace.ts"
 import type { SharedFlags } from "./Root.ts"
 
 export interface Address {
@@ -23,6 +23,7 @@ export const layer = (
   mail: SmtpMailer.SmtpOptions | null
 ) =>
   Server.serveWith().pipe(
+    Layer.merge(walls(flags)),
     Layer.provide(stores(flags)),
     Layer.provide(Layer.succeed(PlatformSettings, config)),
     Layer.provide(mail === null ? Mailer.layerPrinted : SmtpMailer.layer(mail)),

@@ -35,6 +35,6 @@ const agreement = [
   "1. Subject and purpose: showing timelines of AI agents and deciding requests for approval. Duration: as long as workflow tokens of the customer are good, and until deletion.",
   "2. Data subjects: the customer's people who sign in, and persons who are named in ids or metadata that the customer sends. The customer sends as little of that as it can.",
   "3. The host processes on documented instructions only, binds its people to confidentiality, and lists its sub-processors: [the host of the database], [the mail server].",
-  "4. Security: tokens and sessions as hashes, encrypted transport, tenants apart by key in every statement, a database role without the right to change events.",
+  "4. Security: tokens and sessions as hashes, encrypted transport, tenants apart by key in every statement and by row security in the database, a database role without the right to change events.",
   "5. The host helps with the rights of data subjects, reports breaches within [48] hours, and deletes or returns the data at the end, on request within [30] days."
 ]

@@ -4,6 +4,7 @@ import { HttpServer } from "effect/http"
 import * as Bridge from "../../src/bridge/Bridge.ts"
 import * as Memory from "../../src/layers/Memory.ts"
 import { Database } from "../../src/layers/postgres/Database.ts"
+import * as TenantAsk from "../../src/layers/postgres/TenantAsk.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { governed } from "../../src/services/Governor.ts"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
@@ -118,8 +119,9 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the brid
     "the outbox over a way full of faults: every event arrives, none twice, whatever was lost (B-18, P-01, P-07, G12)",
     () =>
       Effect.gen(function* () {
-        const { prefix, sql } = yield* Database
-        const { token, workflow } = yield* tenant()
+        const { prefix } = yield* Database
+        const ask = yield* TenantAsk.make("test")
+        const { token, workflow, workspace } = yield* tenant()
         const script = faults.slice(0, 12)
         const way = yield* faultyWay(yield* portOf, script)
         yield* Effect.gen(function* () {
@@ -137,8 +139,11 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the brid
           const counted = yield* stats
           addsUp(counted)
           assert.strictEqual(counted.skipped, 0)
-          const rows = yield* sql.unsafe(`SELECT event FROM ${prefix}governance_events WHERE workflow = $1`, [workflow])
-            .values
+          const rows = yield* ask(
+            "events",
+            `SELECT event FROM ${prefix}governance_events WHERE workspace = $1 AND workflow = $2`,
+            [workspace, workflow]
+          )
           assert.lengthOf(rows, ids.size)
           assert.deepStrictEqual(new Set(rows.map(([event]) => String(event))), ids)
           assert.isAtLeast(way.met.length, script.length)
@@ -150,8 +155,9 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the brid
     "the queue over the same way: what is counted as sent is there, and nothing is there twice (BRG-07, P-01)",
     () =>
       Effect.gen(function* () {
-        const { prefix, sql } = yield* Database
-        const { token, workflow } = yield* tenant()
+        const { prefix } = yield* Database
+        const ask = yield* TenantAsk.make("test")
+        const { token, workflow, workspace } = yield* tenant()
         const way = yield* faultyWay(
           yield* portOf,
           faults.filter((fault) => typeof fault === "string" || (fault.status !== 403 && fault.status !== 409))
@@ -168,8 +174,11 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the brid
           )
           const counted = yield* stats
           addsUp(counted)
-          const rows = yield* sql.unsafe(`SELECT event FROM ${prefix}governance_events WHERE workflow = $1`, [workflow])
-            .values
+          const rows = yield* ask(
+            "events",
+            `SELECT event FROM ${prefix}governance_events WHERE workspace = $1 AND workflow = $2`,
+            [workspace, workflow]
+          )
           assert.strictEqual(new Set(rows.map(([event]) => String(event))).size, rows.length)
           // An answer that was lost leaves an event there which is counted as dropped here; never the other way round.
           assert.isAtLeast(rows.length, counted.sent)

@@ -2,13 +2,13 @@ import { Effect, Layer } from "effect"
 import type { ForwardedGate } from "../../schema/ForwardedGate.ts"
 import { WorkflowId, WorkspaceId } from "../../schema/Workspace.ts"
 import { InboxStore } from "../../services/InboxStore.ts"
-import * as Ask from "./Ask.ts"
 import { Database } from "./Database.ts"
+import * as TenantAsk from "./TenantAsk.ts"
 
 /** The inbox in the platform's own schema. The `where` of each statement is its rule. */
 export const make = Effect.gen(function* () {
   const { prefix } = yield* Database
-  const ask = yield* Ask.make("InboxStore")
+  const ask = yield* TenantAsk.make("InboxStore")
   const table = `${prefix}governance_forwarded_gates`
 
   return InboxStore.of({

@@ -3,11 +3,13 @@ import { IngestStore, type IngestVerdict } from "../../services/IngestStore.ts"
 import * as Ask from "./Ask.ts"
 import { Database } from "./Database.ts"
 import { int8s, texts } from "./PgArrays.ts"
+import * as TenantAsk from "./TenantAsk.ts"
 
 /** Copies of events in the platform's own schema. They are written by one function and by nothing else. */
 export const make = Effect.gen(function* () {
   const { prefix } = yield* Database
   const ask = yield* Ask.make("IngestStore", 5000)
+  const within = yield* TenantAsk.make("IngestStore")
 
   return IngestStore.of({
     append: ({ workflow, workspace }, instance, events, nowMs) =>
@@ -15,7 +17,7 @@ export const make = Effect.gen(function* () {
         ask(
           "append",
           `SELECT r_outcome, r_index, r_stored, r_duplicates, r_expected
-             FROM ${prefix}governance_ingest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+             FROM ${prefix}governance_ingest_within($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
           [
             workspace,
             workflow,
@@ -36,7 +38,7 @@ export const make = Effect.gen(function* () {
       ),
     timeline: ({ workflow, workspace }, { after, agent, before, eventType, limit, session }) =>
       Effect.map(
-        ask("timeline", timeline(prefix, after === null ? "DESC" : "ASC"), [
+        within("timeline", timeline(prefix, after === null ? "DESC" : "ASC"), [
           workspace,
           workflow,
           big(before),
@@ -63,7 +65,7 @@ export const make = Effect.gen(function* () {
       ),
     conflicts: ({ workflow, workspace }, limit) =>
       Effect.map(
-        ask(
+        within(
           "conflicts",
           `SELECT event, kept_digest, other_digest, seen_ms FROM ${prefix}governance_event_conflicts
             WHERE workspace = $1 AND workflow = $2 ORDER BY seen_ms DESC LIMIT $3`,

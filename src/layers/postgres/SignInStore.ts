@@ -17,7 +17,7 @@ export const make = Effect.gen(function* () {
           `WITH swept AS (DELETE FROM ${prefix}governance_sign_in_links WHERE expires_ms <= $4::bigint)
            INSERT INTO ${prefix}governance_sign_in_links (digest, email, expires_ms)
            SELECT $1, $2, $3::bigint
-            WHERE EXISTS (SELECT 1 FROM ${prefix}governance_members m WHERE m.email = $2::text) RETURNING 1`,
+            WHERE EXISTS (SELECT 1 FROM ${prefix}governance_memberships($2::text)) RETURNING 1`,
           [digest, email, BigInt(expiresMs), BigInt(nowMs)]
         ),
         (rows) => rows.length > 0

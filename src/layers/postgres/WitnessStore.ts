@@ -1,13 +1,13 @@
 import { Effect, Layer } from "effect"
 import { type Witnessed, type WitnessedAdoption, WitnessStore } from "../../services/WitnessStore.ts"
-import * as Ask from "./Ask.ts"
 import { Database } from "./Database.ts"
 import { int8s, texts } from "./PgArrays.ts"
+import * as TenantAsk from "./TenantAsk.ts"
 
 /** What the platform has witnessed, in its own schema. */
 export const make = Effect.gen(function* () {
   const { prefix } = yield* Database
-  const ask = yield* Ask.make("WitnessStore")
+  const ask = yield* TenantAsk.make("WitnessStore")
   const table = `${prefix}governance_witnessed`
 
   return WitnessStore.of({

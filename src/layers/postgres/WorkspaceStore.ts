@@ -3,13 +3,15 @@ import { Email, MemberRole, Tier, TokenId, WorkflowId, WorkspaceId } from "../..
 import { WorkspaceStore } from "../../services/WorkspaceStore.ts"
 import * as Ask from "./Ask.ts"
 import { Database } from "./Database.ts"
+import * as TenantAsk from "./TenantAsk.ts"
 
 /** Tenants in tables of the platform's own schema. Each act is one statement. */
 export const make = Effect.gen(function* () {
   const { prefix } = yield* Database
+  const within = yield* TenantAsk.make("WorkspaceStore")
+  // What is asked before a workspace is known goes through functions that answer nothing else.
   const ask = yield* Ask.make("WorkspaceStore")
-  const changed = (operation: string, text: string, params: ReadonlyArray<unknown>) =>
-    Effect.map(ask(operation, text, params), (rows) => rows.length > 0)
+  const changed = (...asked: Parameters<TenantAsk.TenantAsk>) => Effect.map(within(...asked), (rows) => rows.length > 0)
 
   return WorkspaceStore.of({
     create: ({ id, name, tier }, nowMs) =>
@@ -21,7 +23,7 @@ export const make = Effect.gen(function* () {
       ),
     find: (workspace) =>
       Effect.map(
-        ask("find", `SELECT workspace, name, tier FROM ${prefix}governance_workspaces WHERE workspace = $1`, [
+        within("find", `SELECT workspace, name, tier FROM ${prefix}governance_workspaces WHERE workspace = $1`, [
           workspace
         ]),
         ([row]) => (row === undefined ? null : workspaceOf(row))
@@ -48,7 +50,7 @@ export const make = Effect.gen(function* () {
       ),
     members: (workspace) =>
       Effect.map(
-        ask("members", `SELECT email, role FROM ${prefix}governance_members WHERE workspace = $1 ORDER BY email`, [
+        within("members", `SELECT email, role FROM ${prefix}governance_members WHERE workspace = $1 ORDER BY email`, [
           workspace
         ]),
         (rows) => rows.map(([email, role]) => ({ workspace, email: Email.make(String(email)), role: roleOf(role) }))
@@ -57,8 +59,7 @@ export const make = Effect.gen(function* () {
       Effect.map(
         ask(
           "memberships",
-          `SELECT w.workspace, w.name, w.tier, m.role FROM ${prefix}governance_members m
-             JOIN ${prefix}governance_workspaces w ON w.workspace = m.workspace WHERE m.email = $1 ORDER BY w.workspace`,
+          `SELECT r_workspace, r_name, r_tier, r_role FROM ${prefix}governance_memberships($1) ORDER BY r_workspace COLLATE "C"`,
           [email]
         ),
         (rows) => rows.map((row) => ({ ...workspaceOf(row), role: roleOf(row[3]) }))
@@ -66,7 +67,7 @@ export const make = Effect.gen(function* () {
 
     createWorkflow: ({ createdMs, name, workflow, workspace }, token) =>
       Effect.map(
-        ask(
+        within(
           "createWorkflow",
           `WITH made AS (
              INSERT INTO ${prefix}governance_workflows (workspace, workflow, name, created_ms)
@@ -83,7 +84,7 @@ export const make = Effect.gen(function* () {
       ),
     workflows: (workspace) =>
       Effect.map(
-        ask(
+        within(
           "workflows",
           `SELECT workflow, name, created_ms FROM ${prefix}governance_workflows WHERE workspace = $1 ORDER BY name`,
           [workspace]
@@ -92,7 +93,7 @@ export const make = Effect.gen(function* () {
       ),
     workflow: ({ workflow, workspace }) =>
       Effect.map(
-        ask(
+        within(
           "workflow",
           `SELECT workflow, name, created_ms FROM ${prefix}governance_workflows WHERE workspace = $1 AND workflow = $2`,
           [workspace, workflow]
@@ -110,7 +111,7 @@ export const make = Effect.gen(function* () {
       ),
     tokens: ({ workflow, workspace }) =>
       Effect.map(
-        ask(
+        within(
           "tokens",
           `SELECT token, hint, created_ms, revoked_ms FROM ${prefix}governance_tokens
             WHERE workspace = $1 AND workflow = $2 ORDER BY created_ms, token`,
@@ -135,22 +136,16 @@ export const make = Effect.gen(function* () {
       Effect.map(
         ask(
           "placeOfToken",
-          `SELECT w.workflow, w.name, w.created_ms, w.workspace FROM ${prefix}governance_tokens t
-             JOIN ${prefix}governance_workflows w ON w.workspace = t.workspace AND w.workflow = t.workflow
-            WHERE t.token = $1`,
+          `SELECT r_workflow, r_name, r_created_ms, r_workspace FROM ${prefix}governance_token_place($1)`,
           [token]
         ),
         ([row]) => (row === undefined ? null : workflowOf(WorkspaceId.make(String(row[3])), row))
       ),
     owner: (digest) =>
       Effect.map(
-        ask(
-          "owner",
-          `SELECT t.workspace, t.workflow, t.token, w.tier FROM ${prefix}governance_tokens t
-             JOIN ${prefix}governance_workspaces w ON w.workspace = t.workspace
-            WHERE t.digest = $1 AND t.revoked_ms IS NULL`,
-          [digest]
-        ),
+        ask("owner", `SELECT r_workspace, r_workflow, r_token, r_tier FROM ${prefix}governance_token_owner($1)`, [
+          digest
+        ]),
         ([row]) =>
           row === undefined
             ? null

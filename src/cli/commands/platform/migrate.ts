@@ -1,10 +1,13 @@
 import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { migrate as run } from "../../../layers/postgres/Migrations.ts"
-import { counted } from "../../CliFailure.ts"
+import * as RowSecurity from "../../../layers/postgres/RowSecurity.ts"
+import { RoleName } from "../../../layers/postgres/SchemaName.ts"
+import { counted, DoctorFindings } from "../../CliFailure.ts"
 import { RuntimeRole, withOwner } from "../../Environment.ts"
 import { answer } from "../../Output.ts"
-import { platformTarget } from "../../PlatformPlace.ts"
+import { schemaName } from "../../Place.ts"
+import { platformTarget, tellWalls } from "../../PlatformPlace.ts"
 import { governance } from "../../Root.ts"
 
 /** Brings the platform's tables to this version. */
@@ -26,11 +29,14 @@ export const migrate = Command.make("migrate", {
     Effect.fnUntraced(function* (input) {
       const flags = yield* governance
       const { name } = yield* RuntimeRole
-      const target = platformTarget(
-        flags,
-        Option.getOrElse(input.appRole, () => name)
-      )
+      const appRole = Option.getOrElse(input.appRole, () => name)
+      const target = platformTarget(flags, appRole)
       const applied = yield* run(target)
+      const role = appRole === undefined ? undefined : RoleName.make(appRole)
+      const findings = yield* RowSecurity.examine(yield* schemaName(target.schema), role)
+      yield* tellWalls(findings)
+      const failed = findings.filter(({ status }) => status === "fail").length
+      if (failed > 0) return yield* new DoctorFindings({ failed, problem: "findings" })
       yield* answer({ schema: target.schema, applied }, () =>
         [
           ...applied.map((migration) => `applied ${migration}`),
