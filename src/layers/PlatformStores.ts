@@ -1,10 +1,12 @@
 import { Layer } from "effect"
+import * as MemoryCursorKeyStore from "./memory/CursorKeyStore.ts"
 import * as MemoryInboxStore from "./memory/InboxStore.ts"
 import * as MemoryIngestStore from "./memory/IngestStore.ts"
 import * as MemoryRateLimitStore from "./memory/RateLimitStore.ts"
 import * as MemorySignInStore from "./memory/SignInStore.ts"
 import * as MemoryWitnessStore from "./memory/WitnessStore.ts"
 import * as MemoryWorkspaceStore from "./memory/WorkspaceStore.ts"
+import * as CursorKeyStore from "./postgres/CursorKeyStore.ts"
 import * as InboxStore from "./postgres/InboxStore.ts"
 import * as IngestStore from "./postgres/IngestStore.ts"
 import * as RateLimitStore from "./postgres/RateLimitStore.ts"
@@ -14,6 +16,7 @@ import * as WorkspaceStore from "./postgres/WorkspaceStore.ts"
 
 /** All that the platform keeps, on the database that is provided. */
 export const layer = Layer.mergeAll(
+  CursorKeyStore.layer,
   InboxStore.layer,
   IngestStore.layer,
   RateLimitStore.layer,
@@ -24,6 +27,7 @@ export const layer = Layer.mergeAll(
 
 /** The same in memory, for tests. */
 export const layerMemory = Layer.mergeAll(
+  MemoryCursorKeyStore.layer,
   MemoryInboxStore.layer,
   MemoryIngestStore.layer,
   MemoryRateLimitStore.layer,

@@ -2,8 +2,10 @@ import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { PlatformApi } from "../schema/api/PlatformApi.ts"
 import { type ForwardedGate, resolutionOf } from "../schema/ForwardedGate.ts"
+import type { WorkflowPlace } from "../schema/Workspace.ts"
 import { InboxStore } from "../services/InboxStore.ts"
 import { IngestStore } from "../services/IngestStore.ts"
+import { Cursors } from "./Cursors.ts"
 import { makeDoor } from "./Membership.ts"
 import { logged } from "./Unavailable.ts"
 
@@ -14,25 +16,35 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const events = yield* IngestStore
     const inbox = yield* InboxStore
+    const cursors = yield* Cursors
     const { entitled, inWorkflow } = yield* makeDoor
+
+    const opened = Effect.fnUntraced(function* (place: WorkflowPlace, cursor: string) {
+      const position = yield* logged(cursors.open(place, cursor))
+      return position === null ? yield* Effect.fail({ error: "invalid" } as const) : position
+    })
 
     return handlers
       .handle(
         "timeline",
         Effect.fnUntraced(function* ({ params, query }) {
           yield* inWorkflow(params, "viewer", "timeline")
+          const before = query.before === undefined ? null : yield* opened(params, query.before)
+          const after = query.after === undefined ? null : yield* opened(params, query.after)
           const found = yield* logged(
             events.timeline(params, {
-              before: query.before ?? null,
-              after: query.after ?? null,
+              before,
+              after,
               agent: query.agent ?? null,
               session: query.session ?? null,
               eventType: query.type ?? null,
               limit: query.limit ?? 50
             })
           )
+          const seal = yield* logged(cursors.seal)
           return found.map((row) => ({
             position: row.position,
+            cursor: seal(params, row.position),
             event_id: row.event,
             event_type: row.eventType,
             agent_id: row.agent,

@@ -9,6 +9,7 @@ import { WorkspaceId } from "../schema/Workspace.ts"
 import { WorkspaceStore } from "../services/WorkspaceStore.ts"
 import * as BodyLimits from "../web/BodyLimits.ts"
 import * as SecurityHeaders from "../web/SecurityHeaders.ts"
+import * as Cursors from "./Cursors.ts"
 import * as DashboardRoutes from "./DashboardRoutes.ts"
 import * as GateRoutes from "./GateRoutes.ts"
 import * as Ingest from "./Ingest.ts"
@@ -56,7 +57,7 @@ const groups = Layer.mergeAll(
   WitnessRoutes.layer
 ).pipe(
   Layer.provide(Layer.mergeAll(TokenAccess.layer, SessionAccess.layer, wellFormed)),
-  Layer.provide(Layer.mergeAll(Ingest.layer, Workflows.layer, SignIn.layer, Witness.layer))
+  Layer.provide(Layer.mergeAll(Cursors.layer, Ingest.layer, Workflows.layer, SignIn.layer, Witness.layer))
 )
 
 /** Canonical JSON may be written six times as long; everything else that we are sent is small. */

@@ -90,6 +90,12 @@ export const keptData: ReadonlyArray<KeptData & { readonly table: string }> = [
     kept: "8 hours"
   },
   {
+    table: "governance_cursor_key",
+    what: "Key of cursors",
+    holds: "32 random bytes that places in timelines are sealed with",
+    kept: "as long as the platform"
+  },
+  {
     table: "governance_rate_limits",
     what: "Rate limits",
     holds: "counters under a SHA-256 of who is counted",

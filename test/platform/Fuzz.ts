@@ -63,6 +63,7 @@ const fitting = (pattern: string, random: Random): string => {
   if (pattern.includes("{8}-")) {
     return [8, 4, 4, 4, 12].map((length) => random(hex, length)).join("-")
   }
+  if (pattern.includes("{22}")) return "start"
   if (pattern.includes("{64}")) return random(hex, 64)
   if (pattern.includes("\\d{4,6}-")) return "2026-02-03T04:05:06.789Z"
   if (pattern.includes("ml_")) return `ml_${random(id, 43)}`

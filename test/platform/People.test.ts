@@ -54,11 +54,14 @@ layer(platform, { excludeTestServices: true, timeout: "60 seconds" })("People of
       const timeline = (query: string) =>
         Effect.map(
           send("GET", `/api/v1/workspaces/${workspace}/workflows/${workflow}/timeline${query}`, { cookie }),
-          ({ body }) => (body as ReadonlyArray<{ position: number }>).map(({ position }) => position)
+          ({ body }) => (body as ReadonlyArray<{ position: number; cursor: string }>).map(({ position }) => position)
         )
+      const all = yield* send("GET", `/api/v1/workspaces/${workspace}/workflows/${workflow}/timeline`, { cookie })
+      const cursors = (all.body as ReadonlyArray<{ cursor: string }>).map(({ cursor }) => cursor)
       assert.deepStrictEqual(yield* timeline(""), [3, 2, 1])
-      assert.deepStrictEqual(yield* timeline("?limit=1&before=3"), [2])
-      assert.deepStrictEqual(yield* timeline("?after=1"), [3, 2])
+      assert.deepStrictEqual(yield* timeline(`?limit=1&before=${cursors[0]}`), [2])
+      assert.deepStrictEqual(yield* timeline(`?after=${cursors[2]}`), [3, 2])
+      assert.deepStrictEqual(yield* timeline("?after=start&limit=2"), [2, 1])
       assert.deepStrictEqual(yield* timeline("?agent=other"), [2])
       assert.deepStrictEqual(yield* timeline(`?agent=${encodeURIComponent("' OR 1=1 --\u0000")}`), [])
       const bad = yield* send("GET", `/api/v1/workspaces/${workspace}/workflows/${workflow}/timeline?limit=0`, {

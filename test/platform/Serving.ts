@@ -37,17 +37,25 @@ const over = (limits?: PlatformLimits) =>
 
 export const platform = over()
 
+/** The same over stores that are given. */
+export const platformOver = <R, E, R2>(given: Layer.Layer<R, E, R2>) =>
+  Server.serveWith(generous).pipe(
+    Layer.provideMerge(Layer.mergeAll(given, settings, mailer)),
+    Layer.provideMerge(loopback)
+  )
+
 const endless = { limit: 1_000_000_000, windowMs: 60_000 }
 
 /** The same for tests that come more often than anybody should. */
-export const generousPlatform = over({
+const generous: PlatformLimits = {
   events: endless,
   gates: endless,
   strangers: endless,
   linksByIp: endless,
   linksByEmail: endless,
   people: endless
-})
+}
+export const generousPlatform = over(generous)
 
 /** The same with limits that are reached at once. */
 export const narrowPlatform = over({

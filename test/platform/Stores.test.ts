@@ -1,3 +1,4 @@
+import * as CursorKeyStoreSuite from "../../src/testing/CursorKeyStoreSuite.ts"
 import * as InboxStoreSuite from "../../src/testing/InboxStoreSuite.ts"
 import * as IngestStoreSuite from "../../src/testing/IngestStoreSuite.ts"
 import * as RateLimitStoreSuite from "../../src/testing/RateLimitStoreSuite.ts"
@@ -18,3 +19,5 @@ RateLimitStoreSuite.suite("memory", memoryStores)
 RateLimitStoreSuite.suite("Postgres", postgresStores)
 WitnessStoreSuite.suite("memory", memoryStores)
 WitnessStoreSuite.suite("Postgres", postgresStores)
+CursorKeyStoreSuite.suite("memory", memoryStores, memoryStores)
+CursorKeyStoreSuite.suite("Postgres", postgresStores, memoryStores)

@@ -4,7 +4,7 @@ import { apiPath, ResolutionStatus } from "../BridgeWire.ts"
 import { ActionHash, GateRequestId } from "../GateRequest.ts"
 import { Identifier } from "../Identifier.ts"
 import { WorkflowId, WorkspaceId } from "../Workspace.ts"
-import { Forbidden, NotEntitled, NotFound, Unavailable } from "./Refusals.ts"
+import { Forbidden, Invalid, NotEntitled, NotFound, Unavailable } from "./Refusals.ts"
 import { SessionAccess } from "./SessionAccess.ts"
 
 const Limit = Schema.FiniteFromString.check(
@@ -12,12 +12,14 @@ const Limit = Schema.FiniteFromString.check(
   Schema.isGreaterThanOrEqualTo(1),
   Schema.isLessThanOrEqualTo(200)
 )
-const Position = Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))
+/** As a row of an earlier answer carries it; one that was changed, or is another workflow's, is 400 (P-10). */
+const Cursor = Schema.String.check(Schema.isPattern(/^(?:start|\d{1,15}\.[A-Za-z0-9_-]{22})$/u))
 const Filter = Identifier(256)
 
 /** A copy of an event as it was kept. `metadata` is JSON text: what it says was written by an agent, so it is shown as text. */
 const EventView = Schema.Struct({
   position: Schema.Int,
+  cursor: Schema.String,
   event_id: Schema.String,
   event_type: Schema.String,
   agent_id: Schema.String,
@@ -56,15 +58,16 @@ export const DashboardApi = HttpApiGroup.make("dashboard")
     HttpApiEndpoint.get("timeline", "/workspaces/:workspace/workflows/:workflow/timeline", {
       params: { workspace: WorkspaceId, workflow: WorkflowId },
       query: Schema.Struct({
-        before: Schema.optionalKey(Position),
-        after: Schema.optionalKey(Position),
+        before: Schema.optionalKey(Cursor),
+        /** `start` is before the first event. */
+        after: Schema.optionalKey(Cursor),
         agent: Schema.optionalKey(Filter),
         session: Schema.optionalKey(Filter),
         type: Schema.optionalKey(Filter),
         limit: Schema.optionalKey(Limit)
       }),
       success: Schema.Array(EventView),
-      error
+      error: [...error, Invalid]
     })
   )
   .add(
