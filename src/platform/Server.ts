@@ -19,6 +19,7 @@ import * as RateLimits from "./RateLimits.ts"
 import * as ResidencyPage from "./ResidencyPage.ts"
 import * as SessionAccess from "./SessionAccess.ts"
 import * as SignIn from "./SignIn.ts"
+import * as SignInPage from "./SignInPage.ts"
 import * as SignInRoutes from "./SignInRoutes.ts"
 import * as TokenAccess from "./TokenAccess.ts"
 import { logged } from "./Unavailable.ts"
@@ -80,6 +81,7 @@ const elsewhere = HttpRouter.add(
 const routes = Layer.mergeAll(
   HttpApiBuilder.layer(PlatformApi, { openapiPath: "/openapi.json" }),
   ResidencyPage.layer,
+  SignInPage.layer,
   elsewhere
 ).pipe(
   Layer.provide(groups),

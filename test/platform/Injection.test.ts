@@ -28,7 +28,7 @@ const attacks = [
   "$1",
   "$$; SELECT 1; $$",
   "{{schema}}",
-  "${prefix}",
+  "$prefix",
   "E'\\x27'",
   "position DESC; --",
   "agent->>'a' = 'b'",

@@ -37,6 +37,18 @@ const over = (limits?: PlatformLimits) =>
 
 export const platform = over()
 
+/** The same, which knows its own address: for browsers, who say where they come from. */
+export const platformAtItself = Server.serveWith().pipe(
+  Layer.provideMerge(
+    Layer.effect(
+      PlatformSettings,
+      HttpServer.addressFormattedWith((publicUrl) => Effect.succeed({ ...platformDefaults, publicUrl }))
+    )
+  ),
+  Layer.provideMerge(Layer.mergeAll(postgresStores, mailer)),
+  Layer.provideMerge(loopback)
+)
+
 /** The same over stores that are given. */
 export const platformOver = <R, E, R2>(given: Layer.Layer<R, E, R2>) =>
   Server.serveWith(generous).pipe(
