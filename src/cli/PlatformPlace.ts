@@ -17,7 +17,7 @@ import { governance, type SharedFlags } from "./Root.ts"
 
 /** Where the platform's tables are: never among those of the library, whose schema is `public` unless somebody says otherwise. */
 const platformSchema = (flags: SharedFlags): string =>
-  flags.schema === "public" ? "governance_platform" : flags.schema
+  flags.schema === "public" ? PlatformStores.platformSchema : flags.schema
 
 /** What `migrate` is told for the platform's own tables. */
 export const platformTarget = (flags: SharedFlags, appRole: string | undefined) => ({

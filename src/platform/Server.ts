@@ -28,6 +28,14 @@ import * as WitnessRoutes from "./WitnessRoutes.ts"
 import * as Workflows from "./Workflows.ts"
 import * as WorkspaceRoutes from "./WorkspaceRoutes.ts"
 
+export * as Mailer from "./Mailer.ts"
+export { PlatformSettings, platformDefaults } from "./PlatformSettings.ts"
+export { type PlatformLimits, platformLimits } from "./RateLimits.ts"
+export * as SignIn from "./SignIn.ts"
+export * as SmtpMailer from "./SmtpMailer.ts"
+export * as Workflows from "./Workflows.ts"
+export { WorkspaceId, WorkspaceStore }
+
 /** What does not decode is answered with a word: never with what was sent, nor with what would have been right. */
 const wellFormed = HttpApiMiddleware.layerSchemaErrorTransform(WellFormed, (error) =>
   error.kind === "Body" || error.kind === "ResponseHeaders"
@@ -97,3 +105,6 @@ export const serveWith = (limits: RateLimits.PlatformLimits = RateLimits.platfor
     // Longer than any id or address that the contract allows.
     routerConfig: { maxParamLength: 1_024 }
   })
+
+/** The same with the usual limits. */
+export const layer = serveWith()

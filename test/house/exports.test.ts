@@ -28,6 +28,7 @@ describe("the package", () => {
       "./agent-framework",
       "./bridge",
       "./platform",
+      "./platform/stores",
       "./promise",
       "./schema/*",
       "./testing/*",
