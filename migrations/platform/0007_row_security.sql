@@ -53,14 +53,18 @@ END $$;
 -- error takes the setting away with the transaction.
 
 -- In the workspace that it is called with, and only while it runs: one round trip, whatever the caller's transaction is in.
+-- It waits longer for a lock than a migration does, so that the migration is the one that steps back (P-12); so does the lookup
+-- of a token.
 CREATE FUNCTION {{schema}}.governance_ingest_within(
   p_workspace text, p_workflow text, p_instance text, p_now bigint, p_events text[], p_seqs bigint[], p_types text[],
   p_agents text[], p_sessions text[], p_created text[], p_metadata text[], p_versions text[], p_digests text[],
   OUT r_outcome text, OUT r_index int, OUT r_stored int, OUT r_duplicates int, OUT r_expected bigint
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '4s' AS $$
 DECLARE
   v_before text := coalesce(current_setting('governance.workspace', true), '');
 BEGIN
+  -- Whoever is told that it is stored may forget it, whatever the server's default is (P-07).
+  IF current_setting('synchronous_commit') = 'off' THEN PERFORM set_config('synchronous_commit', 'on', true); END IF;
   PERFORM set_config('governance.workspace', p_workspace, true);
   SELECT i.r_outcome, i.r_index, i.r_stored, i.r_duplicates, i.r_expected
     INTO r_outcome, r_index, r_stored, r_duplicates, r_expected
@@ -74,7 +78,7 @@ END $$;
 -- Whose token has this digest (P-03).
 CREATE FUNCTION {{schema}}.governance_token_owner(p_digest text)
 RETURNS TABLE (r_workspace text, r_workflow text, r_token text, r_tier text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '4s' AS $$
 DECLARE
   v_before text := coalesce(current_setting('governance.operator', true), '');
 BEGIN

@@ -9,6 +9,7 @@ import { WorkspaceId } from "../schema/Workspace.ts"
 import { WorkspaceStore } from "../services/WorkspaceStore.ts"
 import * as BodyLimits from "../web/BodyLimits.ts"
 import * as SecurityHeaders from "../web/SecurityHeaders.ts"
+import * as Crowd from "./Crowd.ts"
 import * as Cursors from "./Cursors.ts"
 import * as DashboardRoutes from "./DashboardRoutes.ts"
 import * as GateRoutes from "./GateRoutes.ts"
@@ -93,6 +94,7 @@ const routes = Layer.mergeAll(
   elsewhere
 ).pipe(
   Layer.provide(groups),
+  Layer.provide(Crowd.layer),
   Layer.provide(BodyLimits.layer({ bytes: bodyBytes, depth: 80 })),
   Layer.provide(SecurityHeaders.layer)
 )

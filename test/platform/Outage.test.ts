@@ -32,6 +32,7 @@ layer(unreachablePlatform(nowhere.pipe(Layer.orDie)), { excludeTestServices: tru
         for (const { body, headers, status } of answers) {
           assert.deepStrictEqual([status, body], [503, { error: "unavailable" }])
           assert.notInclude(JSON.stringify(headers), "canary")
+          assert.match(String(headers["retry-after"]), /^[1-8]$/)
         }
         assert.strictEqual((yield* send("GET", "/api/v1/data-residency")).status, 200)
       })

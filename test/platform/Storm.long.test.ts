@@ -1,0 +1,24 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { generousPlatform } from "./Serving.ts"
+import { storm } from "./StormDrill.ts"
+
+layer(generousPlatform, { excludeTestServices: true, timeout: "1800 seconds" })(
+  "Two thousand clients that come back",
+  (it) => {
+    it.effect("get all of it through, in order, at more than half the pace of a few (P-06)", () =>
+      Effect.gen(function* () {
+        const { ratio, retryAfter, statuses } = yield* storm(2_000, 20)
+        console.info(
+          `goodput of 2,000 clients is ${ratio.toFixed(2)} of that of 8; answers ${JSON.stringify([...statuses])}`
+        )
+        assert.deepStrictEqual(
+          [...statuses.keys()].filter((status) => ![200, 503].includes(status)),
+          []
+        )
+        assert.isAbove(new Set(retryAfter).size, 3)
+        assert.isAbove(ratio, 0.5)
+      })
+    )
+  }
+)
