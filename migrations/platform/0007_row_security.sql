@@ -34,20 +34,31 @@ CREATE FUNCTION {{schema}}.governance_keep_apart(p_table regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', p_table);
-  -- In sub-selects, so that each is asked once a statement and not once a row.
-  EXECUTE format('CREATE POLICY governance_tenant ON %s USING (workspace = (SELECT {{schema}}.governance_tenant())
-    OR (SELECT {{schema}}.governance_operates()))', p_table);
+  IF NOT EXISTS (SELECT 1 FROM pg_policy p WHERE p.polrelid = p_table AND p.polname = 'governance_tenant') THEN
+    -- In sub-selects, so that each is asked once a statement and not once a row.
+    EXECUTE format('CREATE POLICY governance_tenant ON %s USING (workspace = (SELECT {{schema}}.governance_tenant())
+      OR (SELECT {{schema}}.governance_operates()))', p_table);
+  END IF;
 END $$;
 
-DO $$
+-- Those that are still open; nothing is locked when none is.
+CREATE FUNCTION {{schema}}.governance_keep_all_apart() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_table text;
+  v_table regclass;
 BEGIN
-  FOREACH v_table IN ARRAY ARRAY['workflows', 'senders', 'events', 'event_conflicts', 'forwarded_gates', 'tokens', 'members',
-    'workspaces', 'witnessed', 'witnessed_chains', 'witness_alarms'] LOOP
-    PERFORM {{schema}}.governance_keep_apart(format('{{schema}}.governance_%s', v_table)::regclass);
+  FOR v_table IN
+    SELECT c.oid::regclass FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+     WHERE c.relnamespace = '{{schema}}'::regnamespace AND c.relkind IN ('r', 'p') AND a.attname = 'workspace'
+       AND NOT a.attisdropped AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (
+         SELECT 1 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'governance_tenant'))
+     ORDER BY c.relname
+  LOOP
+    PERFORM {{schema}}.governance_keep_apart(v_table);
   END LOOP;
 END $$;
+
+SELECT {{schema}}.governance_keep_all_apart();
 
 -- A function may not carry these settings by a SET of its own unless a superuser makes it, so each puts back what it found; an
 -- error takes the setting away with the transaction.
@@ -118,10 +129,12 @@ BEGIN
 END $$;
 
 REVOKE ALL ON FUNCTION {{schema}}.governance_operates, {{schema}}.governance_tenant, {{schema}}.governance_keep_apart,
-  {{schema}}.governance_ingest_within, {{schema}}.governance_token_owner, {{schema}}.governance_token_place,
+  {{schema}}.governance_keep_all_apart, {{schema}}.governance_ingest_within, {{schema}}.governance_token_owner, {{schema}}.governance_token_place,
   {{schema}}.governance_memberships FROM PUBLIC;
 
 -- {{#app_role}}
+-- Run again after later files: a table that one of them forgot is closed before the role can reach it.
+SELECT {{schema}}.governance_keep_all_apart();
 REVOKE ALL ON FUNCTION {{schema}}.governance_ingest FROM {{app_role}};
 GRANT EXECUTE ON FUNCTION {{schema}}.governance_operates, {{schema}}.governance_tenant, {{schema}}.governance_ingest_within,
   {{schema}}.governance_token_owner, {{schema}}.governance_token_place, {{schema}}.governance_memberships TO {{app_role}};

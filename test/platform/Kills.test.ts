@@ -46,7 +46,7 @@ layer(mortal, { excludeTestServices: true, timeout: "300 seconds" })("A platform
           const before = seen.acknowledged.size
           for (let tries = 0; seen.acknowledged.size < before + 120 && tries < 2_000; tries++) yield* Effect.sleep(5)
           assert.isAtLeast(seen.acknowledged.size, before + 120, `kill ${kill}`)
-            yield* server.stop(stop)
+          yield* server.stop(stop)
           yield* server.start
         }
         yield* Fiber.join(sending)

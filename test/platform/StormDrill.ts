@@ -5,13 +5,13 @@ import { tenant } from "./Serving.ts"
 import { newSeen, sendAll, senders } from "./Storm.ts"
 
 /** Everybody comes back at once with a backlog: who gets through, in what order, and how fast compared with few. */
-export const storm = Effect.fnUntraced(function* (clients: number, eventsEach: number) {
+export const storm = Effect.fnUntraced(function* (clients: number, eventsEach: number, second = 10) {
   const measured = Effect.fnUntraced(function* (count: number, each: number) {
     const place = yield* tenant()
     const all = senders(count, each, () => place.token)
     const seen = newSeen()
     const began = performance.now()
-    yield* Effect.forEach(all, (one) => sendAll(one, seen), { concurrency: "unbounded", discard: true })
+    yield* Effect.forEach(all, (one) => sendAll(one, seen, 5, second), { concurrency: "unbounded", discard: true })
     return { all, place, seen, perSecond: (count * each) / (performance.now() - began) }
   })
   const few = yield* measured(8, Math.ceil((clients * eventsEach) / 32))
