@@ -2,7 +2,7 @@ import { Effect, Layer, Random } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 
 /** Requests that a process works on at once. The pool takes them in the order in which they came. */
-export const mostAtOnce = 128
+export const mostAtOnce = 64
 
 /**
  * Turns away at the door, at once and for nothing, whoever would only wait until their time is over: work that nobody is

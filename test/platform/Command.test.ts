@@ -128,6 +128,7 @@ layer(dataDir, { excludeTestServices: true, timeout: "120 seconds" })("governanc
         }
         const migrated = yield* platform("migrate", "--json")
         assert.deepStrictEqual(JSON.parse(migrated.out), { schema: "governance_platform", applied: [] })
-      })
+      }),
+    120_000
   )
 })

@@ -26,7 +26,8 @@ const tables = [
   "forwarded_gates",
   "witnessed",
   "witnessed_chains",
-  "witness_alarms"
+  "witness_alarms",
+  "witness_adoptions"
 ]
 const at = (table: string) => `governance_platform.governance_${table}`
 

@@ -30,9 +30,12 @@ const tenantNamed = Effect.fnUntraced(function* (name: string) {
   yield* IngestStore.use((store) => store.append(place, name, [event(hash)], 1))
   yield* IngestStore.use((store) => store.append(place, name, [event("b".repeat(64))], 1))
   yield* InboxStore.use((store) => store.forward(gateOf(place, name)))
-  const note = { origin: name, verifierKey: name, size: 1, root: hash, frontier: [hash], note: name, seenMs: 1 }
+  const note = { origin: name, verifierKey: name, size: 2, root: hash, frontier: [hash], note: name, seenMs: 1 }
   const chains = [{ chain: name, seq: 1, hash }]
-  yield* WitnessStore.use((store) => store.advance(place, null, note, chains))
+  const first = { ...note, size: 0 }
+  yield* WitnessStore.use((store) => store.advance(place, null, first, []))
+  yield* WitnessStore.use((store) => store.adopt(place, first, { ...note, size: 1 }, adoptionOf(name)))
+  yield* WitnessStore.use((store) => store.advance(place, { ...note, size: 1 }, note, chains))
   const alarm = { alarm: name, origin: name, problem: "forked", note: name, keptNote: null, seenMs: 1 }
   yield* WitnessStore.use((store) => store.raise(place, alarm))
   return { place, email, token: token.token, name, note }
@@ -60,6 +63,19 @@ const gateOf = (place: WorkflowPlace, name: string) => ({
   receivedMs: 1
 })
 
+const adoptionOf = (name: string) => ({
+  adoption: name,
+  origin: name,
+  statement: name,
+  keptNote: name,
+  fromSize: 0,
+  size: 1,
+  by: name,
+  reason: name,
+  at: "2026-01-01T00:00:00.000Z",
+  seenMs: 1
+})
+
 const failure = (text: string) =>
   Effect.map(Effect.flip(Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe(text).values)), (error) =>
     String(sqlState(error))
@@ -76,7 +92,8 @@ const tables = [
   "forwarded_gates",
   "witnessed",
   "witnessed_chains",
-  "witness_alarms"
+  "witness_alarms",
+  "witness_adoptions"
 ]
 const within = (workspace: string) =>
   SqlClient.SqlClient.use(
@@ -99,7 +116,7 @@ const everything = Effect.fnUntraced(function* (
   const place = { workspace, workflow: other.place.workflow }
   const query = { before: null, after: null, agent: null, session: null, eventType: null, limit: 100 }
   const shown = { decision: "granted", by: other.email, atMs: 5, actionHash: hash } as const
-  const next = { ...other.note, size: 2, note: "stolen" }
+  const next = { ...other.note, size: 3, note: "stolen" }
   const alarm = { alarm: "x", origin: "x", problem: "x", note: "x", keptNote: null, seenMs: 1 }
   return {
     found: yield* spaces.find(workspace),
@@ -128,6 +145,8 @@ const everything = Effect.fnUntraced(function* (
     logs: yield* witness.list(place),
     chains: yield* witness.chains(place, other.name, [other.name]),
     advanced: yield* witness.advance(place, other.note, next, []),
+    adopted: yield* witness.adopt(place, other.note, next, adoptionOf("thief")),
+    adoptions: yield* witness.adoptions(place, 100),
     raised: yield* witness.raise(place, alarm),
     alarms: yield* witness.alarms(place, 100)
   }
@@ -156,6 +175,8 @@ const nothingOf = (own: Effect.Success<ReturnType<typeof tenantNamed>>) => ({
   logs: [],
   chains: [],
   advanced: false,
+  adopted: false,
+  adoptions: [],
   raised: undefined,
   alarms: []
 })
@@ -174,7 +195,7 @@ layer(withTenants, { excludeTestServices: true, timeout: "120 seconds" })("Row s
         })
         assert.deepStrictEqual<unknown>(seen, nothingOf(own))
         // Only ingest goes through a function, whose own statements are held to the same.
-        assert.isAtLeast(said.changed, 21)
+        assert.isAtLeast(said.changed, 23)
         // The other has lost nothing by it.
         assert.deepInclude(yield* InboxStore.use((store) => store.find(other.place, request)), {
           inbox: null,

@@ -62,7 +62,8 @@ export const sendAll = Effect.fnUntraced(function* (
       const seconds = Number(answer.headers["retry-after"])
       seen.retryAfter.push(seconds)
       yield* Effect.sleep(Math.max(1, seconds) * second)
-    } else if (answer.status === 0) {
+    } else if (answer.status === 0 || answer.status === 408) {
+      // The connection went, or the server's own patience did.
       yield* Effect.sleep(50)
     } else {
       return yield* Effect.die(new Error(`${instance} was answered ${answer.status} ${JSON.stringify(answer.body)}`))

@@ -2,6 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Option, Result } from "effect"
 import { Hex } from "effect/encoding"
 import { Database } from "../../src/layers/postgres/Database.ts"
+import * as TenantAsk from "../../src/layers/postgres/TenantAsk.ts"
 import { leafHashOf, originOf, parseCheckpoint } from "../../src/schema/Checkpoint.ts"
 import { parseAdoption } from "../../src/schema/CheckpointEntry.ts"
 import { appendLeaves, emptyFrontier, rootOfFrontier } from "../../src/schema/Merkle.ts"
@@ -87,22 +88,23 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("A log an
   it.effect("whose own database went back is given again what it lost, without an alarm (P-13)", () =>
     Effect.gen(function* () {
       const { place, sink } = yield* world
-      const { prefix, sql } = yield* Database
-      const at = [place.workspace, place.workflow]
+      const { prefix } = yield* Database
+      const ask = yield* TenantAsk.make("test")
+      const at = [place.workspace, place.workflow] as const
       const there = "WHERE workspace = $1 AND workflow = $2"
       yield* inProcess({ sinks: [yield* sink()] })(Effect.andThen(rows("s", 1), make))
       const table = `${prefix}governance_witnessed`
-      const [kept] = yield* sql.unsafe(`SELECT size, root, frontier, note FROM ${table} ${there}`, at).values
+      const [kept] = yield* ask("look", `SELECT size, root, frontier, note FROM ${table} ${there}`, at)
       yield* inProcess({ sinks: [yield* sink()] })(
         Effect.forEach([1, 2, 3], () => Effect.andThen(rows("s", 1), make), { discard: true })
       )
       assert.strictEqual((yield* statusOf(place)).logs[0]?.size, 4)
-      yield* sql.unsafe(`UPDATE ${table} SET size = $3, root = $4, frontier = $5, note = $6 ${there}`, [
+      yield* ask("set back", `UPDATE ${table} SET size = $3, root = $4, frontier = $5, note = $6 ${there}`, [
         ...at,
         ...(kept ?? [])
       ])
       // The first checkpoint came with peaks and no leaves: no chain was known then.
-      yield* sql.unsafe(`DELETE FROM ${prefix}governance_witnessed_chains ${there}`, at)
+      yield* ask("forget", `DELETE FROM ${prefix}governance_witnessed_chains ${there}`, at)
       yield* inProcess({ sinks: [yield* sink()] })(make)
       const status = yield* statusOf(place)
       assert.deepStrictEqual([status.logs[0]?.size, status.alarms], [4, []])
