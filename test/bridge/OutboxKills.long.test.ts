@@ -2,6 +2,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
 import { Database } from "../../src/layers/postgres/Database.ts"
+import * as TenantAsk from "../../src/layers/postgres/TenantAsk.ts"
 import { platform, tenant } from "../platform/Serving.ts"
 import { freshDatabase, layerSql } from "../support/database.ts"
 import { killOutboxes, scriptedTarget } from "./OutboxKills.ts"
@@ -25,13 +26,17 @@ layer(platform, { excludeTestServices: true, timeout: "30 minutes" })(
       "30 times kill -9: 0 events missing at the platform, 0 twice, and no 409 (BEY-16, V8-01, G12, P-01)",
       () =>
         Effect.gen(function* () {
-          const { prefix, sql } = yield* Database
+          const { prefix } = yield* Database
+          const ask = yield* TenantAsk.make("test")
           const { address } = yield* HttpServer.HttpServer
-          const { token, workflow } = yield* tenant()
+          const { token, workflow, workspace } = yield* tenant()
           const arrived = Effect.orDie(
             Effect.map(
-              sql.unsafe(`SELECT event, instance, seq FROM ${prefix}governance_events WHERE workflow = $1`, [workflow])
-                .values,
+              ask(
+                "events",
+                `SELECT event, instance, seq FROM ${prefix}governance_events WHERE workspace = $1 AND workflow = $2`,
+                [workspace, workflow]
+              ),
               (rows) =>
                 rows.map(([event, instance, seq]) => ({ id: `${event}`, instance: `${instance}`, seq: Number(seq) }))
             )
