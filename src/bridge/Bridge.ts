@@ -8,6 +8,7 @@ import * as Forwarding from "./Forwarding.ts"
 import * as GateInbox from "./GateInbox.ts"
 import * as Latch from "./Latch.ts"
 import * as Outbox from "./Outbox.ts"
+import * as OwnServer from "./OwnServer.ts"
 import * as Sender from "./Sender.ts"
 import * as Transport from "./Transport.ts"
 
@@ -49,7 +50,8 @@ export const make = Effect.gen(function* () {
   const counters = makeCounters(platform.outbox ? "outbox" : "queue")
   const latch = yield* Latch.make(counters, host)
   yield* announce(ingestUrl)
-  const open = (instance: string) => Transport.make(egress, latch, token, instance)
+  const own = yield* OwnServer.watch(routes)
+  const open = (instance: string) => Transport.make(egress, latch, token, { instance, own })
   const instance = crypto.randomUUID()
   const { count } = platform.outbox
     ? yield* Outbox.make({ open, routes, latch, counters, workflow: platform.workflow })

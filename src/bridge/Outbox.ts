@@ -2,6 +2,7 @@ import { Cause, Clock, Deferred, Effect, Queue, Schedule, Stream } from "effect"
 import { recordOf } from "../schema/AuditReading.ts"
 import { maxBatch, type Routes } from "../schema/BridgeWire.ts"
 import type { ChainRow } from "../schema/Envelope.ts"
+import type { ChainId } from "../schema/Ids.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { AuditStore, type ChainPosition } from "../services/AuditStore.ts"
 import { BridgeStateStore } from "../services/BridgeStateStore.ts"
@@ -116,7 +117,8 @@ export const make = Effect.fnUntraced(function* (options: {
           Effect.fnUntraced(function* (row, { _tag }) {
             const one = byRow.get(row)
             byRow.delete(row)
-            if (_tag !== "Taken") yield* gap(row, row.seq, row.seq, "rejected")
+            // None about the record of a gap: a platform that refuses everything must not fill the log.
+            if (_tag !== "Taken" && row.kind !== Gap.gapKind) yield* gap.beside(row, row.seq, row.seq, "rejected")
             if (one !== undefined && !one.ended) yield* end(one, _tag === "Taken")
           })
         )
@@ -133,19 +135,28 @@ export const make = Effect.fnUntraced(function* (options: {
     if (line !== null && Queue.sizeUnsafe(queue) === 0) yield* stubborn(write(line, []))
   })
 
+  const skip = (rows: number) => {
+    counters.skipped += rows
+    counters.enqueued += rows
+  }
+
+  const handleLost = Effect.fnUntraced(function* (chain: ChainId, fromSeq: number, toSeq: number) {
+    skip(toSeq - fromSeq + 1)
+    yield* gap.apart(chain, fromSeq, toSeq, "pruned")
+  })
+
   const handlePage = Effect.fnUntraced(function* (rows: ReadonlyArray<ChainRow>, after: number) {
     const [first] = rows
     if (first !== undefined && first.seq > after + 1) {
-      counters.skipped += first.seq - after - 1
-      counters.enqueued += first.seq - after - 1
-      yield* gap(first, after + 1, first.seq - 1, "pruned")
+      skip(first.seq - after - 1)
+      yield* gap.beside(first, after + 1, first.seq - 1, "pruned")
     }
     const oldestMs = (yield* Clock.currentTimeMillis) - maxAgeMs
     const old = rows.filter(({ atMs }) => atMs < oldestMs)
-    counters.enqueued += rows.length
-    counters.skipped += old.length
+    skip(old.length)
+    counters.enqueued += rows.length - old.length
     const [oldest, newest] = [old[0], old.at(-1)]
-    if (oldest !== undefined && newest !== undefined) yield* gap(newest, oldest.seq, newest.seq, "too_old")
+    if (oldest !== undefined && newest !== undefined) yield* gap.beside(newest, oldest.seq, newest.seq, "too_old")
     const waiting = rows
       .filter(({ atMs }) => atMs >= oldestMs)
       .map((row): Waiting => ({ row, done: Deferred.makeUnsafe(), ended: false }))
@@ -165,7 +176,7 @@ export const make = Effect.fnUntraced(function* (options: {
 
   yield* Effect.forkScoped(Effect.forever(round))
   yield* Effect.forkScoped(
-    LogReader.drain({ reader, kinds: "all", handle: () => Effect.void, handlePage, leaseMs: 6_000 }),
+    LogReader.drain({ reader, kinds: "all", handle: () => Effect.void, handlePage, handleLost, leaseMs: 6_000 }),
     { startImmediately: true }
   )
   const count = Effect.sync(() => {

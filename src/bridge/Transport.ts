@@ -2,6 +2,7 @@ import { Data, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { instanceHeader, SeqOutOfOrder } from "../schema/BridgeWire.ts"
 import type { Egress, EgressResponse } from "../services/Egress.ts"
 import type { Latch } from "./Latch.ts"
+import { type OwnServer, viaHeader } from "./OwnServer.ts"
 
 /** What an answer means, whatever the route (BRG-07). A latched bridge answers `Disabled` by itself. */
 export type Answer = Data.TaggedEnum<{
@@ -27,19 +28,23 @@ export const make = (
   egress: Egress["Service"],
   latch: Latch,
   token: Redacted.Redacted<string>,
-  instance: string
+  sender: { readonly instance: string; readonly own?: OwnServer }
 ): Transport => {
   const headers = {
     authorization: Redacted.make(`Bearer ${Redacted.value(token)}`),
     accept: "application/json",
-    [instanceHeader]: instance
+    [instanceHeader]: sender.instance,
+    ...(sender.own === undefined ? {} : { [viaHeader]: sender.own.via })
   }
 
-  const judged = (asked: ReturnType<Egress["Service"]["get"]>): Effect.Effect<Answer> =>
+  const judged = (url: string, asked: ReturnType<Egress["Service"]["get"]>): Effect.Effect<Answer> =>
     Effect.flatMap(latch.isSet, (latched) =>
       latched
         ? Effect.succeed(Answer.Disabled())
-        : Effect.flatMap(asked, (response) => answerOf(response, latch)).pipe(
+        : asked.pipe(
+            Effect.tap(({ body, status }) => stopLoop(url, status, isTaken(body))),
+            Effect.tapError((error) => (isRedirect(error) ? stopLoop(url, 300, false) : Effect.void)),
+            Effect.flatMap((response) => answerOf(response, latch)),
             Effect.catchTag("EgressFailed", ({ message }) => Effect.succeed(Answer.Failed({ problem: message }))),
             Effect.catchTag(["EgressRefused", "InvalidInput"], ({ message }) =>
               Effect.succeed(Answer.Refused({ problem: message }))
@@ -47,17 +52,32 @@ export const make = (
           )
     )
 
+  const stopLoop = (url: string, status: number, isJson: boolean) =>
+    sender.own?.isLoop(url, status, isJson) === true ? latch.set("loop_detected", "") : Effect.void
+
   return {
     post: (url, body) =>
-      judged(egress.post(url, { headers: { ...headers, "content-type": "application/json" }, body, timeout })),
-    get: (url) => judged(egress.get(url, { headers, timeout }))
+      judged(url, egress.post(url, { headers: { ...headers, "content-type": "application/json" }, body, timeout })),
+    get: (url) => judged(url, egress.get(url, { headers, timeout }))
   }
 }
+
+const isRedirect = (error: { readonly _tag: string; readonly problem?: unknown }): boolean =>
+  error._tag === "EgressFailed" && error.problem === "redirect"
+
+/** A page of whatever stands where the platform should has taken nothing. */
+const isTaken = (body: string): boolean => body.trim() === "" || Option.isSome(decodeJson(body))
 
 const timeout = Duration.seconds(10)
 
 const answerOf = ({ body, retryAfter, status }: EgressResponse, latch: Latch): Effect.Effect<Answer> => {
-  if (status >= 200 && status < 300) return Effect.succeed(Answer.Taken({ body }))
+  if (status >= 200 && status < 300) {
+    return Effect.succeed(
+      isTaken(body)
+        ? Answer.Taken({ body })
+        : Answer.Failed({ problem: `${status} and no JSON: this is not a platform's route` })
+    )
+  }
   if (status === 401) return Effect.as(latch.set("auth_failed", body), Answer.Disabled())
   if (status === 402) return Effect.as(latch.set("tier_not_entitled", body), Answer.Disabled())
   if (status === 429) return Effect.succeed(Answer.TooMany({ retryAfter }))
@@ -70,4 +90,5 @@ const answerOf = ({ body, retryAfter, status }: EgressResponse, latch: Latch): E
   )
 }
 
+const decodeJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 const decodeOutOfOrder = Schema.decodeUnknownOption(Schema.fromJsonString(SeqOutOfOrder))

@@ -1,6 +1,7 @@
 import { Option, Schema } from "effect"
 import type { AuditRecord } from "./AuditRecord.ts"
 import { Identifier } from "./Identifier.ts"
+import { standard } from "./Redaction.ts"
 
 /** What happens to an approval that somebody outside may want to hear of. */
 export const noticeKinds = ["approval.requested", "approval.granted", "approval.denied", "approval.expired"] as const
@@ -31,8 +32,8 @@ export const noticeOf = ({ agentId, at, kind, metadata }: AuditRecord): Approval
     timestamp: at,
     data: {
       request: request(told("request")),
-      agentId,
-      action: action(told("action")),
+      agentId: standard.text(agentId),
+      action: redacted(action(told("action"))),
       actionHash: actionHash(told("actionHash")),
       expiresAt: moment(told("expiresAt")),
       approvals: approvals(told("approvals"))
@@ -42,6 +43,9 @@ export const noticeOf = ({ agentId, at, kind, metadata }: AuditRecord): Approval
 
 /** What is signed and sent, to the byte. */
 export const noticeText = (notice: ApprovalNotice): string => JSON.stringify(notice)
+
+/** Names are whatever callers call things, and a person may have put a secret into one (B-22). */
+const redacted = (name: string | undefined) => (name === undefined ? undefined : standard.text(name))
 
 const known = <A>(schema: Schema.ConstraintDecoder<A>) => {
   const decode = Schema.decodeUnknownOption(schema)

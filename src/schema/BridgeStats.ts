@@ -1,5 +1,8 @@
-/** Why the bridge has stopped for the life of the process. */
-export type DisabledReason = "auth_failed" | "tier_not_entitled"
+/**
+ * Why the bridge has stopped for the life of the process. `loop_detected`: its requests came back to a server of this deployment
+ * that is no platform.
+ */
+export type DisabledReason = "auth_failed" | "tier_not_entitled" | "loop_detected"
 
 /**
  * Everything that the bridge has counted since its start (BRG-18). Of events: `enqueued` is the sum of `sent`, of all that is

@@ -2,6 +2,7 @@ import { canonicalize } from "./CanonicalJson.ts"
 import type { BudgetCap, BudgetPolicy, BudgetState } from "./Cost.ts"
 import type { AgentId, SessionId } from "./Ids.ts"
 import { formatUsd, NanoUsd } from "./Money.ts"
+import { standard } from "./Redaction.ts"
 
 /** Who is told when a cap is nearly used up, and at which percentage of it. */
 export interface AlertRule {
@@ -62,12 +63,12 @@ export interface BudgetAlert extends Crossing {
   readonly day: string
 }
 
-/** What is signed and sent, to the byte: canonical JSON (WHK-02, OQ-13). Amounts are decimal text in the unit that is named. */
+/** What is signed and sent, to the byte: canonical JSON (WHK-02, OQ-13), without secrets in names (B-22). Amounts are decimal text in the unit that is named. */
 export const alertText = (alert: BudgetAlert, sentAt: string): string =>
   canonicalize({
     schema: "governance.cost.budget_alert/v1",
-    agent_id: alert.agentId,
-    session_id: alert.sessionId,
+    agent_id: standard.text(alert.agentId),
+    session_id: alert.sessionId === null ? null : standard.text(alert.sessionId),
     cap_id: alert.cap,
     threshold_pct: alert.thresholdPct,
     unit: unitOf(alert.cap),

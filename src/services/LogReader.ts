@@ -20,6 +20,8 @@ export interface LogReaderOptions {
    * after. At most 16 chains are shown at a time, and the others wait for them.
    */
   readonly handlePage?: (rows: ReadonlyArray<ChainRow>, after: number) => Effect.Effect<void>
+  /** Beside `handlePage`: rows of a chain, the last one among them, that were pruned before they could be shown. */
+  readonly handleLost?: (chain: ChainId, fromSeq: number, toSeq: number) => Effect.Effect<void>
   /** How long the reader's work may lie still after its process has died, default 15 s. */
   readonly leaseMs?: number
 }
@@ -69,7 +71,7 @@ class Superseded extends Data.TaggedError("Superseded")<{ readonly reader: Reade
 const reading = Effect.fnUntraced(function* (
   log: AuditStore["Service"],
   store: ReaderStore["Service"],
-  { concerns = () => true, handle, handlePage, kinds, reader, show = "each" }: LogReaderOptions,
+  { concerns = () => true, handle, handleLost, handlePage, kinds, reader, show = "each" }: LogReaderOptions,
   epoch: number,
   begun: boolean
 ) {
@@ -130,11 +132,14 @@ const reading = Effect.fnUntraced(function* (
   const look = Effect.fnUntraced(function* (moved: ReadonlyArray<ChainPosition>) {
     const quiet: Array<ChainPosition> = []
     let more = false
-    const lookInto = Effect.fnUntraced(function* ({ chain }: ChainPosition) {
+    const lookInto = Effect.fnUntraced(function* ({ chain, seq }: ChainPosition) {
       const rows = yield* page(chain)
       const last = rows.at(-1)
-      if (last === undefined) return
-      if (handlePage !== undefined) more = (yield* handOver(chain, rows, handlePage)) || more
+      if (last === undefined) {
+        // The head was read first: what it names is there, or has been pruned since.
+        yield* handleLost?.(chain, (cursors.get(chain) ?? 0) + 1, seq) ?? Effect.void
+        quiet.push({ chain, seq })
+      } else if (handlePage !== undefined) more = (yield* handOver(chain, rows, handlePage)) || more
       else if (rows.some(isShown)) yield* FiberMap.run(slow, chain, showAll(chain, rows))
       else {
         quiet.push({ chain, seq: last.seq })

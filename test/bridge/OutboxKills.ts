@@ -7,7 +7,7 @@ import type { BridgeStats } from "../../src/schema/BridgeStats.ts"
 import { TestDatabase } from "../support/database.ts"
 import { scripted, served } from "./Platform.ts"
 
-const program = fileURLToPath(new URL("./OutboxWorker.ts", import.meta.url))
+const program = fileURLToPath(new URL("./Worker.ts", import.meta.url))
 const auditSecret = "k3Jx9QvT7mZp2LwN8sRb4YcF6hDg1AeU"
 
 interface Told {

@@ -51,7 +51,7 @@ export const scripted = (script: (asked: Asked, nth: number) => Reply | undefine
     const said = script(request, asked.length)
     if (said !== undefined) return said
     const instance = request.headers["governance-instance"] ?? ""
-    if (request.path === "/api/v1/ingest/events") return ingest(instance, [request.json])
+    if (request.path.split("?")[0] === "/api/v1/ingest/events") return ingest(instance, [request.json])
     if (request.path === "/api/v1/ingest/events/batch") return ingest(instance, request.json.events)
     if (request.path === "/api/v1/bridge/gates") {
       gates.set(request.json.request_id, request.json)

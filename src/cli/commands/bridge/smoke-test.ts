@@ -60,7 +60,7 @@ const send = Effect.fnUntraced(function* (settings: Settings["Service"]) {
   const eventId = EventId.make(crypto.randomUUID())
   const draft = operatorDraft(eventId, nowMs, "bridge.smoke_test", { sent_by: "governance bridge smoke-test" })
   const record = recordOutside(draft, KeyId.make("0".repeat(32)), "spooled")
-  const sender = Sender.make(transport(egress, latch, token, crypto.randomUUID()), routes, counters)
+  const sender = Sender.make(transport(egress, latch, token, { instance: crypto.randomUUID() }), routes, counters)
   const [said] = yield* sender([copyOf(record, standard)])
   return { answer: said!, eventId, host, tookMs: (yield* Clock.currentTimeMillis) - nowMs }
 })

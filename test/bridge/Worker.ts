@@ -1,10 +1,10 @@
-/** A program with governance and the outbox, as a host has it: writes events as fast as told, until it is killed. */
+/** A program with governance and the bridge, as a host has it: writes events as fast as told, until it is killed. */
 import { Effect, Layer, Redacted, Schedule } from "effect"
 import * as Bridge from "../../src/bridge/Bridge.ts"
 import * as Postgres from "../../src/layers/Postgres.ts"
 import { Audit } from "../../src/services/Audit.ts"
 
-const [name = "", port = "", writes = "", token = ""] = process.argv.slice(2)
+const [name = "", port = "", writes = "", token = "", mode = "outbox"] = process.argv.slice(2)
 
 const program = Effect.gen(function* () {
   const audit = yield* Audit
@@ -40,7 +40,7 @@ Effect.runPromise(
               ingestUrl: `http://127.0.0.1:${port}/api/v1/ingest/events`,
               ingestToken: token,
               trustedHosts: [`127.0.0.1:${port}`],
-              outbox: true
+              outbox: mode === "outbox"
             }
           })
         )
