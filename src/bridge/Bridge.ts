@@ -1,5 +1,6 @@
 import { Context, Effect, Layer } from "effect"
 import { type BridgeStats, noStats } from "../schema/BridgeStats.ts"
+import { standard } from "../schema/Redaction.ts"
 import * as Connection from "../services/PlatformConnection.ts"
 import * as PooledRandom from "../services/PooledRandom.ts"
 import { Settings } from "../services/Settings.ts"
@@ -70,8 +71,10 @@ const announce = (ingestUrl: string) =>
     if (announced) return Effect.void
     announced = true
     const { origin, pathname } = new URL(ingestUrl)
+    // A path may hold a secret as well; one that is not made of plain words is not shown at all.
+    const path = /^(?:\/[\w.-]+)*\/?$/.test(pathname) ? pathname : "/..."
     return Effect.logWarning("platform.bridge_enabled", {
-      url: `${origin}${pathname}`,
+      url: standard.text(`${origin}${path}`),
       data_residency: `${origin}/data-residency`,
       effect: "copies of audit events leave this process"
     })

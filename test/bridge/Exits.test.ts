@@ -62,7 +62,7 @@ describe("secrets and every other exit of the bridge", () => {
         const texts: Array<string> = []
         let failed = 0
         const lines = capture()
-        for (const { text } of planted) {
+        for (const [k, { text }] of planted.entries()) {
           const wrong = [
             platformOptions({ ingestToken: `${text} ${text}` }),
             platformOptions({ ingestUrl: text }),
@@ -72,7 +72,8 @@ describe("secrets and every other exit of the bridge", () => {
             platformOptions({ workflow: `${text}/` }),
             { ...platformOptions(), egress: { allowedHosts: [`${text}/`] } }
           ]
-          for (const options of wrong) {
+          // Two of the seven for each kind: each setting meets a dozen kinds.
+          for (const options of [wrong[k % 7]!, wrong[(k + 3) % 7]!]) {
             const exit = yield* stats.pipe(
               Effect.provide(Bridge.layer.pipe(Layer.provide(doorTo(scripted())), Layer.provideMerge(memory(options)))),
               Effect.provide(lines.layer),
@@ -100,7 +101,7 @@ describe("secrets and every other exit of the bridge", () => {
             Effect.provide(lines.layer)
           )
         }
-        assert.isAbove(failed, planted.length * 5)
+        assert.isAbove(failed, planted.length)
         const said = lines.lines.map(({ message }) => captured("log", message))
         assert.isAbove(Object.keys(canaries).length, 50)
         const all = [...texts.map((text) => captured("text", text)), ...said]

@@ -103,7 +103,7 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the brid
     { status: 429 },
     "none",
     "lost",
-    { status: 302 },
+    { status: 502 },
     "none",
     { status: 409, body: { error: "seq_out_of_order", expected_seq: 3 } },
     "none",

@@ -80,6 +80,21 @@ describe("switching the bridge on", () => {
       })
   )
 
+  it.effect("that line shows no secret that stands in the path (BRG-03, B-22)", () =>
+    Effect.gen(function* () {
+      const key = "q7RkT2mZ9xLw4NpB8vYs3HcD6fJg1AeU"
+      for (const url of [
+        `https://${["postgres", "//app:Canary471!@db.internal:5432/app@platform.example/api"].join(":")}`,
+        `https://platform.example/in/${key}/events`,
+        `https://platform.example/api;token=Canary471!/events`
+      ]) {
+        const { lines, named } = yield* started(scripted(), platformOptions({ ingestUrl: url }))
+        assert.lengthOf(named("bridge_enabled"), 1)
+        assert.notMatch(JSON.stringify(lines.lines), /Canary|q7RkT2mZ/, url)
+      }
+    })
+  )
+
   it.effect("settings that switch it on in a program without it are no silence (BRG-04)", () =>
     Effect.gen(function* () {
       const without = capture()
