@@ -1,5 +1,7 @@
+import { Result } from "effect"
+import { Hex } from "effect/encoding"
+import { parseCheckpoint } from "../schema/Checkpoint.ts"
 import { terminalText } from "../schema/TerminalText.ts"
-import { shownOf } from "../services/CheckpointRound.ts"
 import type { StoredCheckpoint } from "../services/CheckpointStore.ts"
 import { counted } from "./CliFailure.ts"
 
@@ -21,3 +23,11 @@ export const checkpointText = (checkpoint: StoredCheckpoint): string => {
         ])
   ].join("\n")
 }
+
+/** What programs are shown of a checkpoint. */
+export const shownOf = (checkpoint: StoredCheckpoint) => ({
+  size: checkpoint.size,
+  root: Hex.encode(checkpoint.root),
+  note: checkpoint.notes.find((note) => Result.isSuccess(parseCheckpoint(note))) ?? null,
+  ageMs: Math.round(checkpoint.ageMs)
+})

@@ -14,7 +14,7 @@ export interface LogFacts {
   readonly origin: string | null
   readonly otherKey: boolean
   readonly problem: { readonly kind: LogProblem; readonly size: number } | null
-  /** Whether it has the database's root at the largest size that both have; null when they share none. */
+  /** Whether the database has each of its sizes with the same root, as far as the database goes; null when it has none of them. */
   readonly agrees: boolean | null
 }
 
@@ -148,7 +148,7 @@ const rollback = (log: LogFacts, database: LogFacts, origin: string): ReadonlyAr
         verdict: "forked",
         where: log.where,
         checkpoint: Math.min(log.size, database.size),
-        message: `${log.where} and the database have different checkpoints of the same size: two histories were signed or one was replaced`
+        message: `${log.where} and the database part ways at or before checkpoint ${Math.min(log.size, database.size)}: two histories were signed, or one was replaced`
       }
     ]
   }
@@ -201,23 +201,24 @@ const unproved = (facts: CheckpointFacts): ReadonlyArray<CheckpointFinding> => {
   const gone = facts.others.filter(
     ({ present, waiting, where }) => !present && waiting !== true && where !== "remembered"
   )
-  const missing: ReadonlyArray<CheckpointFinding> =
-    facts.database.signedSize === 0
-      ? []
-      : gone.map(({ where }) => ({
-          verdict: "unverifiable",
-          where,
-          message: `${where} does not exist any more, or cannot be read`
-        }))
-  const logs = [facts.database, ...facts.others.filter(({ present }) => present)]
-  if (logs.every(({ size }) => size === 0)) {
+  const everSigned = [facts.database, ...facts.others].some(({ signedSize }) => signedSize > 0)
+  const missing: ReadonlyArray<CheckpointFinding> = !everSigned
+    ? []
+    : gone.map(({ where }) => ({
+        verdict: "unverifiable",
+        where,
+        message: `${where} does not exist any more, or cannot be read`
+      }))
+  const logs = [facts.database, ...facts.others.filter(({ present, where }) => present && where !== "remembered")]
+  // What nobody signed vouches for nothing: whoever may take signatures away may write the leaves anew.
+  if (logs.every(({ signedSize }) => signedSize === 0)) {
     return [
       ...missing,
       {
         verdict: "noCheckpoints",
         where: "database",
         message:
-          "there are no checkpoints: rows deleted from the end of a chain, whole chains deleted and a restored backup are undetectable without one"
+          "there are no signed checkpoints: rows deleted from the end of a chain, whole chains deleted and a restored backup are undetectable without one"
       }
     ]
   }

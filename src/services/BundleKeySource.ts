@@ -3,8 +3,10 @@ import { Hex } from "effect/encoding"
 import type { BundleAgentKey } from "../schema/Bundle.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { AgentKeyStore } from "./AgentKeyStore.ts"
+import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
 import { possession } from "./KeyPossession.ts"
+import * as LoggedRevocations from "./LoggedRevocations.ts"
 
 /** The public keys of agents, as a bundle gives them to a stranger. */
 export class BundleKeySource extends Context.Service<
@@ -17,11 +19,13 @@ export const layer = Layer.effect(
   BundleKeySource,
   Effect.gen(function* () {
     const store = yield* AgentKeyStore
-    const { hash } = yield* ChainKeys
+    const { hash, macFor } = yield* ChainKeys
+    const logged = LoggedRevocations.read(yield* AuditStore, { hash, macFor })
     return BundleKeySource.of({
-      agentKeys: Effect.map(Effect.all([store.list, store.deploymentId]), ([keys, deploymentId]) => {
+      agentKeys: Effect.map(Effect.all([store.list, store.deploymentId, logged]), ([keys, deploymentId, revoked]) => {
         const possessed = possession(hash, deploymentId)
         return keys
+          .map((key) => LoggedRevocations.heed(key, revoked))
           .filter((key) => possessed(key) !== null)
           .map(({ activationSeq, agentId, fingerprint, publicKey, registeredAtMs, revocation }) => ({
             agent: agentId,

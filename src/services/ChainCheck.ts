@@ -9,6 +9,7 @@ import type { SignatureVerdict } from "../schema/SignatureStatus.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
+import * as LoggedRevocations from "./LoggedRevocations.ts"
 import * as PrunedRanges from "./PrunedRanges.ts"
 import * as RotationProof from "./RotationProof.ts"
 import * as SignatureJudge from "./SignatureJudge.ts"
@@ -46,7 +47,7 @@ export const make = Effect.gen(function* () {
   const store = yield* AuditStore
   const keys = yield* ChainKeys
   const { hash, macFor } = keys
-  const openJudge = yield* SignatureJudge.make(hash)
+  const openJudge = yield* SignatureJudge.make(hash, LoggedRevocations.read(store, { hash, macFor }))
 
   return Effect.map(openJudge, (judge): ChainCheck => {
     const ranges = PrunedRanges.make(store, { hash, macFor })

@@ -3,7 +3,7 @@ import { operatorChain } from "../schema/Ids.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { CheckpointStore } from "./CheckpointStore.ts"
 import { Checkpoints } from "./Checkpoints.ts"
-import { CheckpointCoverage } from "./RetentionReport.ts"
+import { CheckpointCoverage, CheckpointObjections } from "./RetentionReport.ts"
 
 /**
  * A seal is in a signed checkpoint before its rows go, so that nobody can move the range afterwards (BEY-04, A-29); one is made
@@ -47,6 +47,11 @@ export const make = Effect.gen(function* () {
   )
 })
 
-export const layer = Layer.effect(CheckpointCoverage, make)
+/** No row goes that a checkpoint contradicts: a seal over it would take away what shows it. */
+const objections = Effect.map(Checkpoints, (checkpoints) =>
+  Effect.map(checkpoints.examine(), ({ findings }) => new Set(findings.flatMap(({ chain }) => chain ?? [])))
+)
+
+export const layer = Layer.merge(Layer.effect(CheckpointCoverage, make), Layer.effect(CheckpointObjections, objections))
 
 const pageSize = 1_000

@@ -1,5 +1,5 @@
 import { type Duration, Effect, Option, Result } from "effect"
-import { sameBytes } from "../schema/Chain.ts"
+import { Hex } from "effect/encoding"
 import { type CheckpointBody, noteStatus } from "../schema/Checkpoint.ts"
 import type { Adoption } from "../schema/CheckpointEntry.ts"
 import { CheckpointSinkError, OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
@@ -45,6 +45,9 @@ type Heads = Effect.Success<ReturnType<typeof headsOf>>
 
 /** What left the database before MUST still be in it: a sink is only ever given what was committed. Fails with what speaks against going on. */
 export const make = ({ store }: CheckpointReader) => {
+  const stands = (size: number, root: string) =>
+    Effect.map(store.checkpoints(size - 1, 1), ([ours]) => ours?.size === size && Hex.encode(ours.root) === root)
+
   const compare = Effect.fnUntraced(function* (
     sink: CheckpointSink,
     note: string,
@@ -65,8 +68,7 @@ export const make = ({ store }: CheckpointReader) => {
         finding: `it ends at checkpoint ${latest?.size ?? 0}, ${sink.name} at checkpoint ${size}`
       })
     }
-    const [ours] = yield* store.checkpoints(size - 1, 1)
-    if (ours === undefined || ours.size !== size || !sameBytes(ours.root, claim.root)) {
+    if (!(yield* stands(size, Hex.encode(claim.root)))) {
       return yield* new RolledBack({ finding: `its checkpoint ${size} is not the one in ${sink.name}` })
     }
   })
@@ -118,6 +120,9 @@ export const make = ({ store }: CheckpointReader) => {
       return yield* new RolledBack({
         finding: `it ends at checkpoint ${latest?.size ?? 0}, checkpoint ${recalled.size} was seen before`
       })
+    }
+    if (recalled.size > 0 && !(yield* stands(recalled.size, recalled.root))) {
+      return yield* new RolledBack({ finding: `its checkpoint ${recalled.size} is not the one that was seen before` })
     }
   })
 

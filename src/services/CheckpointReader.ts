@@ -198,10 +198,15 @@ const witnessFacts = (name: string, present: boolean, state: LogState, roots: Wa
   return logFacts(name, present, state, agrees)
 }
 
+/** A log outside was only ever given sizes that the database had: one of them that it has not, or with another root, is a fork. */
 const agreement = (roots: Map<number, string>, database: Walked): boolean | null => {
-  let largest = 0
-  for (const size of roots.keys()) if (size > largest && database.roots.has(size)) largest = size
-  return largest === 0 ? null : roots.get(largest) === database.roots.get(largest)
+  let agrees: boolean | null = null
+  for (const [size, root] of roots) {
+    if (size > database.state.frontier.size) continue
+    if (database.roots.get(size) !== root) return false
+    agrees = true
+  }
+  return agrees
 }
 
 const logFacts = (where: string, present: boolean, state: LogState, agrees: boolean | null): LogFacts => ({

@@ -1,7 +1,6 @@
 import { Duration, Effect, Result } from "effect"
-import { Hex } from "effect/encoding"
 import { sameBytes } from "../schema/Chain.ts"
-import { leafHashOf, parseCheckpoint, signCheckpoint } from "../schema/Checkpoint.ts"
+import { type CheckpointLeaf, leafHashOf, signCheckpoint } from "../schema/Checkpoint.ts"
 import type { Adoption } from "../schema/CheckpointEntry.ts"
 import { CheckpointContradicted, type OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
@@ -55,14 +54,14 @@ export const make = (reader: CheckpointReader) => {
 
   /** A leaf MUST be the row that stands there, or one that somebody answered for. */
   const contradicted = Effect.fnUntraced(function* (
-    leaves: ReadonlyArray<{ readonly chain: string; readonly seq: number; readonly index: number }>,
+    leaves: ReadonlyArray<CheckpointLeaf & { readonly index: number }>,
     own: Signer,
     adopting: RoundOptions["adopting"]
   ) {
     if (leaves.length === 0) return
     const excuses = [...(yield* adoptions(own)), ...(adopting === undefined ? [] : [adopting.adoption])]
-    const goneTo = yield* reader.pruned().upTo
-    const bad = leaves.filter((leaf) => leaf.seq > goneTo(leaf.chain) && !isExcused(leaf, leaf.index, excuses))
+    const isPruned = yield* reader.pruned().excuse
+    const bad = leaves.filter((leaf) => !isPruned(leaf) && !isExcused(leaf, leaf.index, excuses))
     const [first] = bad
     if (first !== undefined) {
       return yield* new CheckpointContradicted({
@@ -121,7 +120,7 @@ export const make = (reader: CheckpointReader) => {
       moved.flatMap(({ chain, covered }) =>
         covered === null || (covered.now !== null && sameBytes(covered.now, covered.hash))
           ? []
-          : [{ chain, seq: covered.seq, index: covered.index }]
+          : [{ chain, seq: covered.seq, hash: covered.hash, index: covered.index }]
       ),
       own,
       adopting
@@ -197,11 +196,3 @@ const patience = Duration.seconds(2)
 
 const isSound = (frontier: Frontier, root: Uint8Array | null) =>
   isFrontier(frontier) && (root === null ? frontier.size === 0 : sameBytes(rootOfFrontier(frontier, sha256), root))
-
-/** What people are shown of a checkpoint. */
-export const shownOf = (checkpoint: StoredCheckpoint) => ({
-  size: checkpoint.size,
-  root: Hex.encode(checkpoint.root),
-  note: checkpoint.notes.find((note) => Result.isSuccess(parseCheckpoint(note))) ?? null,
-  ageMs: Math.round(checkpoint.ageMs)
-})

@@ -30,14 +30,14 @@ export const check = Effect.fnUntraced(function* <E>(
   const compare = Effect.fnUntraced(function* (leaves: ReadonlyArray<Numbered>) {
     const rows = yield* store.rowsAt(leaves)
     // After the rows: what is pruned meanwhile is said there as well.
-    const goneTo = rows.some(({ hash }) => hash === null) ? yield* pruned.upTo : nowhere
+    const isPruned = rows.some(({ hash }) => hash === null) ? yield* pruned.excuse : never
     leaves.forEach((leaf, at) => {
       const row = rows[at]
       if (row?.hash != null && sameBytes(row.hash, leaf.hash)) {
         covered.set(leaf.chain, Math.max(leaf.seq, covered.get(leaf.chain) ?? 0))
         return
       }
-      const removed = row?.hash === null && leaf.seq <= goneTo(leaf.chain)
+      const removed = row?.hash === null && isPruned(leaf)
       if (!removed && !isExcused(leaf, leaf.index, adoptions)) disagreements.push(disagreementOf(leaf, row))
     })
   })
@@ -67,7 +67,7 @@ export const check = Effect.fnUntraced(function* <E>(
   }
 })
 
-const nowhere = () => 0
+const never = () => false
 
 interface Numbered extends CheckpointLeaf {
   readonly index: number

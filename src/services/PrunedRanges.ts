@@ -1,7 +1,8 @@
 import { Effect, Option, Result, Semaphore, Stream } from "effect"
 import { Hex } from "effect/encoding"
-import { checkRow, type Verifier } from "../schema/Chain.ts"
+import { checkRow, sameBytes, type Verifier } from "../schema/Chain.ts"
 import { isTampering } from "../schema/ChainReport.ts"
+import type { CheckpointLeaf } from "../schema/Checkpoint.ts"
 import type { ChainHead, ChainRow } from "../schema/Envelope.ts"
 import { type ChainId, operatorChain } from "../schema/Ids.ts"
 import { prunedOf, type Segment, sameSegment, sealOf } from "../schema/Retention.ts"
@@ -19,8 +20,11 @@ export interface Pruned extends ChainHead {
 export interface PrunedRanges {
   /** The pruned beginning of a chain, if it ends at exactly this row. */
   readonly endingAt: (chain: ChainId, seq: number) => Effect.Effect<Pruned | undefined, StoreError>
-  /** Up to which row each chain is pruned, as of now; 0 where nothing is. */
-  readonly upTo: Effect.Effect<(chain: string) => number, StoreError>
+  /**
+   * Whether a pruning answers, as of now, for the row that a leaf speaks of. Where a seal ends with that row it MUST say the
+   * leaf's hash: else rows that were written anew could be sealed and pruned, and nobody would miss the old ones (K-08).
+   */
+  readonly excuse: Effect.Effect<(leaf: CheckpointLeaf) => boolean, StoreError>
 }
 
 /**
@@ -31,6 +35,7 @@ export interface PrunedRanges {
 export const make = (store: AuditStore["Service"], verifier: Verifier): PrunedRanges => {
   const seals = new Map<string, { readonly segment: Segment; readonly seq: number; readonly judged: boolean }>()
   const ends = new Map<string, Pruned>()
+  const lastHashes = new Map<string, Uint8Array>()
   const one = Semaphore.makeUnsafe(1)
   let readTo = 0
 
@@ -57,6 +62,7 @@ export const make = (store: AuditStore["Service"], verifier: Verifier): PrunedRa
       segment.fromSeq === (before?.seq ?? 0) + 1 &&
       segment.firstPrev === (before?.hash == null ? null : Hex.encode(before.hash))
     if (!continues || hash === undefined || segment.toSeq < segment.fromSeq) return
+    lastHashes.set(placeOf(segment.chain, segment.toSeq), hash)
     ends.set(segment.chain, {
       seq: segment.toSeq,
       hash,
@@ -78,7 +84,12 @@ export const make = (store: AuditStore["Service"], verifier: Verifier): PrunedRa
   }
 
   return {
-    upTo: one.withPermit(Effect.map(readOn, () => (chain: string) => ends.get(chain)?.seq ?? 0)),
+    excuse: one.withPermit(
+      Effect.map(readOn, () => ({ chain, hash, seq }: CheckpointLeaf) => {
+        const last = lastHashes.get(placeOf(chain, seq))
+        return seq <= (ends.get(chain)?.seq ?? 0) && (last === undefined || sameBytes(last, hash))
+      })
+    ),
     endingAt: (chain, seq) =>
       one.withPermit(
         Effect.suspend(() => {
@@ -89,6 +100,8 @@ export const make = (store: AuditStore["Service"], verifier: Verifier): PrunedRa
       )
   }
 }
+
+const placeOf = (chain: string, seq: number) => `${seq} ${chain}`
 
 /** The row that is missing before a page; undefined when nothing is. */
 export const gapBefore = (rows: ReadonlyArray<ChainRow>, last: ChainHead | null | undefined): number | undefined => {

@@ -16,6 +16,7 @@ import * as OperatorRow from "./OperatorRow.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import {
   CheckpointCoverage,
+  CheckpointObjections,
   type PrunedSegment,
   type PruneOptions,
   type PruneReport,
@@ -26,7 +27,7 @@ import { type AgedRows, RetentionStore, type SealedSegment } from "./RetentionSt
 import { Settings } from "./Settings.ts"
 import { StoreTransaction } from "./StoreTransaction.ts"
 
-export { CheckpointCoverage } from "./RetentionReport.ts"
+export { CheckpointCoverage, CheckpointObjections } from "./RetentionReport.ts"
 
 /** Takes old rows out of the log so that the rest still verifies and what has gone is still proved (BEY-12, A-29, CMP-15). */
 export class Retention extends Context.Service<
@@ -50,6 +51,7 @@ export const make = Effect.gen(function* () {
   const settings = yield* Settings
   const random = yield* SecureRandom.SecureRandom
   const isCovered = yield* CheckpointCoverage
+  const objections = yield* CheckpointObjections
   const record = yield* OperatorRow.make
 
   const aged = Effect.fnUntraced(function* (wish: RetentionWish) {
@@ -176,7 +178,13 @@ export const make = Effect.gen(function* () {
     const pruned: Array<PrunedSegment> = []
     const waiting: Array<SealedSegment> = []
     const refused: Array<RetentionRefused> = [...never]
+    // Whoever has the audit secret can write rows anew that verify; a checkpoint tells, as long as they are there (K-08).
+    const contradicted = chains.length === 0 ? new Set<string>() : yield* objections
     for (const chain of chains) {
+      if (contradicted.has(chain.chain)) {
+        refused.push(refuse("tampered", chain.chain))
+        continue
+      }
       const earlier = yield* store.unpruned(chain.chain)
       if (earlier !== null && earlier.toSeq > chain.toSeq) {
         refused.push(refuse("tooYoung", chain.chain))

@@ -10,6 +10,12 @@ export const CheckpointCoverage = Context.Reference<(sealSeq: number) => Effect.
   { defaultValue: () => () => Effect.succeed(true) }
 )
 
+/** Chains of which a checkpoint says that rows were changed or are missing. Default: nobody asks. */
+export const CheckpointObjections = Context.Reference<Effect.Effect<ReadonlySet<string>, StoreError>>(
+  "effect-governance/services/CheckpointObjections",
+  { defaultValue: () => Effect.succeed(new Set<string>()) }
+)
+
 export interface RetentionWish {
   /** Rows written and recorded longer ago than this may go. */
   readonly olderThan: Duration.Duration

@@ -17,6 +17,7 @@ import { AgentKeyStore } from "./AgentKeyStore.ts"
 import { areSigned, type SignedText } from "./Ed25519.ts"
 import { Identity, type Signers } from "./Identity.ts"
 import { possession } from "./KeyPossession.ts"
+import * as LoggedRevocations from "./LoggedRevocations.ts"
 
 export type Verdicts = ReadonlyMap<ChainRow, SignatureVerdict>
 
@@ -29,18 +30,24 @@ export interface SignatureJudge {
 
 /**
  * A judge for the verification that begins. Null where no registry is at hand: signatures then stay unjudged. What the registry
- * says is believed of a key only if its fingerprint, its form and its proof of possession agree with it.
+ * says is believed of a key only if its fingerprint, its form and its proof of possession agree with it, and never that it is
+ * still good when the log says that it was revoked.
  */
-export const make = Effect.fnUntraced(function* (hash: Digest) {
+export const make = Effect.fnUntraced(function* (
+  hash: Digest,
+  logged: Effect.Effect<LoggedRevocations.LoggedRevocations, StoreError> = Effect.succeed(LoggedRevocations.none)
+) {
   const identity = yield* Identity
   const registry = yield* Effect.serviceOption(AgentKeyStore)
   return Option.match(registry, {
     onNone: (): Effect.Effect<SignatureJudge | null, StoreError> => Effect.succeed(null),
     onSome: (store) =>
-      Effect.map(Effect.all([store.list, store.deploymentId]), ([keys, deploymentId]) => {
+      Effect.gen(function* () {
+        const [keys, deploymentId] = yield* Effect.all([store.list, store.deploymentId])
+        const revoked = keys.length === 0 ? LoggedRevocations.none : yield* logged
         const possessed = possession(hash, deploymentId)
         // A key that nobody proved to have says nothing of the agent, not even that it had one.
-        const sound = keys.filter((key) => possessed(key) !== null)
+        const sound = keys.map((key) => LoggedRevocations.heed(key, revoked)).filter((key) => possessed(key) !== null)
         return judgeOf(knownKeys(sound), possessed, (fingerprint) => ownKey(identity, deploymentId, fingerprint))
       })
   })

@@ -367,6 +367,29 @@ describe("rows that retention removed", () => {
     }).pipe(inFresh)
   )
 
+  it.live(
+    "are missed where others than a checkpoint saw were sealed and pruned, though all of them verified (K-08)",
+    () =>
+      Effect.gen(function* () {
+        const sink = makeMemory("file")
+        yield* inProcess({ sinks: [sink] })(covered)
+        yield* inProcess()(
+          Effect.gen(function* () {
+            const { current } = yield* ChainKeys
+            yield* reseal(yield* AuditStore, "s", 1, current)
+            yield* say([sealedKind, prunedKind])
+          })
+        )
+        yield* gone
+        assert.strictEqual((yield* inProcess()(chains)).verdict, "ok")
+        const { findings, verdict } = yield* inProcess({ sinks: [sink] })(examined)
+        assert.strictEqual(verdict, "missing", JSON.stringify(findings))
+        assert.deepInclude(findings[0], { chain: "session:s", seq: 12, checkpoint: 2 })
+        const refused = yield* inProcess({ sinks: [sink] })(Effect.andThen(rows("s", 1), Effect.flip(make)))
+        assert.strictEqual(refused._tag, "CheckpointContradicted")
+      }).pipe(inFresh)
+  )
+
   it.live("are a loss where they were only sealed, for who verifies and for who would sign on (A-29)", () =>
     Effect.gen(function* () {
       yield* inProcess()(covered)

@@ -47,6 +47,22 @@ describe("The verdict over checkpoints (A-04 to A-06, A-31)", () => {
     ["there is no sink and nothing is remembered", facts({ others: [] }), "ok", 10],
     ["there are no checkpoints at all", facts({ database: empty, others: [] }), "noCheckpoints", 0],
     ["the latest is committed and not signed yet", facts({ database: log({ signedSize: 9 }), others: [] }), "ok", 9],
+    ["every signature was taken away", facts({ database: log({ signedSize: 0 }), others: [] }), "noCheckpoints", 0],
+    [
+      "every signature was taken away, and only the memory knows that there were some",
+      facts({ database: log({ signedSize: 0 }), others: [remembered()] }),
+      "noCheckpoints",
+      0
+    ],
+    [
+      "every signature was taken away, and the sink that the memory knows with them",
+      facts({
+        database: log({ signedSize: 0 }),
+        others: [sink({ present: false, size: 0, signedSize: 0, origin: null }), remembered()]
+      }),
+      "unverifiable",
+      0
+    ],
     ["a sink is ahead", facts({ others: [sink({ size: 12, signedSize: 12 })] }), "rollback", 12],
     ["the memory is ahead", facts({ others: [remembered({ size: 12, agrees: null })] }), "rollback", 10],
     [

@@ -13,6 +13,8 @@ import { AgentId } from "../../src/schema/Ids.ts"
 import { AgentKeyStore as Keys } from "../../src/services/AgentKeyStore.ts"
 import { AgentKeys } from "../../src/services/AgentKeys.ts"
 import { Audit } from "../../src/services/Audit.ts"
+import { BundleKeySource } from "../../src/services/BundleKeySource.ts"
+import { Identity } from "../../src/services/Identity.ts"
 import type { GovernanceOptions } from "../../src/services/Settings.ts"
 import * as AgentKeyStoreSuite from "../../src/testing/AgentKeyStoreSuite.ts"
 import { anySigner } from "../identity/Keys.ts"
@@ -173,6 +175,40 @@ describe("two processes", () => {
       assert.isAbove(after.signatures?.unsigned_local_failure ?? 0, 0)
       assert.isTrue(after.breaks.every(({ problem }) => problem === "revokedKey"))
       assert.strictEqual(after.breaks.length, after.signatures?.revoked_key ?? 0)
+    }).pipe(Effect.scoped, inFresh)
+  )
+
+  it.live("a revocation that is taken out of the registry by SQL, or dated later, is known from the log (IDN-06)", () =>
+    Effect.gen(function* () {
+      const clerk = yield* processOn({ agentKeys: { clerk: "ephemeral" }, haltCacheTtl: "10 minutes" })
+      const office = yield* processOn()
+      // The thief of the key signs in a process that never hears of the revocation.
+      const thief = yield* Effect.provide(Identity, clerk)
+      const write = Audit.use((audit) => audit.log({ kind: "tool.call", agentId: "clerk" })).pipe(Effect.provide(clerk))
+      yield* write
+      const registry = yield* Effect.provide(AgentKeys, office)
+      const own = thief.signers()[0]!.fingerprint
+      while (!(yield* registry.list).some(({ fingerprint }) => fingerprint === own)) yield* Effect.sleep(10)
+      yield* registry.revoke(own, { by: "ada", reason: "stolen" })
+      yield* Effect.sleep(5)
+      yield* write
+      const found = Audit.use((audit) => audit.report()).pipe(
+        Effect.provide(office),
+        Effect.map(({ breaks }) => breaks.map(({ chain, problem, seq }) => [chain, seq, problem]))
+      )
+      const expected = [["agent:clerk", 2, "revokedKey"]]
+      assert.deepStrictEqual(yield* found, expected)
+      const keysOfBundle = BundleKeySource.use((source) => source.agentKeys).pipe(
+        Effect.provide(office),
+        Effect.map((keys) => keys.find(({ fingerprint }) => fingerprint === own)?.revokedAtMs)
+      )
+      const revokedAt = yield* keysOfBundle
+      const table = "governance_agent_key_revocations"
+      for (const change of [`UPDATE ${table} SET revoked_at_ms = revoked_at_ms + 1000000`, `DELETE FROM ${table}`]) {
+        yield* as("admin")(Effect.andThen(run(`ALTER TABLE ${table} DISABLE TRIGGER ALL`), run(change)))
+        assert.deepStrictEqual(yield* found, expected, change)
+        assert.strictEqual(yield* keysOfBundle, revokedAt, change)
+      }
     }).pipe(Effect.scoped, inFresh)
   )
 

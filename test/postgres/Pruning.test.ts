@@ -6,11 +6,14 @@ import { examine } from "../../src/layers/postgres/Doctor.ts"
 import { sqlState } from "../../src/layers/postgres/SqlFailure.ts"
 import { ChainId } from "../../src/schema/Ids.ts"
 import { Audit } from "../../src/services/Audit.ts"
+import { AuditStore } from "../../src/services/AuditStore.ts"
+import { ChainKeys } from "../../src/services/ChainKeys.ts"
 import { CheckpointStore } from "../../src/services/CheckpointStore.ts"
 import { Checkpoints } from "../../src/services/Checkpoints.ts"
 import { LegalHolds } from "../../src/services/LegalHolds.ts"
 import { Retention } from "../../src/services/Retention.ts"
 import { RetentionStore } from "../../src/services/RetentionStore.ts"
+import { reseal } from "../checkpoints/World.ts"
 import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
 
 const secret = "38b8b53befc08b03be1298b72c8efc894e319d11d3b30e4ea1bd8970e33da504"
@@ -187,6 +190,51 @@ describe("a seal where checkpoints are made", () => {
         waited.waiting.map(({ seal }) => seal)
       )
     }).pipe(inFresh)
+  )
+})
+
+describe("rows that were written anew with the stolen audit secret", () => {
+  const checkpointKey = "4f8d1e7a".repeat(8)
+  const here = Effect.provide(
+    Layer.unwrap(
+      Effect.map(TestDatabase, ({ ownerUrl }) =>
+        Postgres.layer({ databaseUrl: ownerUrl, auditSecret: secret, checkpointKey, testMode: true })
+      )
+    ),
+    { local: true }
+  )
+  const examined = Checkpoints.use((checkpoints) => checkpoints.examine())
+  const rewrite = Effect.gen(function* () {
+    yield* reseal(yield* AuditStore, "s1", 1, (yield* ChainKeys).current)
+  })
+
+  it.live("are kept by prune, which would take away what shows it; the rest goes (K-08, A-29)", () =>
+    Effect.gen(function* () {
+      yield* log(3)
+      yield* Audit.use((audit) => audit.require({ kind: "step", agentId: "clerk", sessionId: "s2" }))
+      yield* Effect.sleep(5)
+      yield* Checkpoints.use(({ make }) => make)
+      yield* rewrite
+      assert.deepStrictEqual(yield* breaks, ["ok"])
+      const pruning = Retention.use((retention) =>
+        retention.prune({ olderThan: Duration.millis(1), by: "ann", allowShorter: true })
+      )
+      // Nobody signs on, so what is sealed waits; who has no key waits for nobody.
+      const withKey = yield* pruning
+      const without = yield* pruning.pipe(governance("owner"))
+      for (const { refused } of [withKey, without]) {
+        assert.deepStrictEqual(
+          refused.map(({ chain, problem }) => [chain, problem]),
+          [["session:s1", "tampered"]]
+        )
+      }
+      const chainsOf = (segments: ReadonlyArray<{ readonly chain: string }>) => segments.map(({ chain }) => chain)
+      assert.deepStrictEqual([chainsOf(withKey.pruned), chainsOf(withKey.waiting)], [[], ["session:s2"]])
+      assert.deepStrictEqual([chainsOf(without.pruned), chainsOf(without.waiting)], [["session:s2"], []])
+      const { findings, verdict } = yield* examined
+      assert.strictEqual(verdict, "rewritten")
+      assert.deepInclude(findings[0], { chain: "session:s1", seq: 3 })
+    }).pipe(here, inFresh)
   )
 })
 
