@@ -75,6 +75,7 @@ export const ChainReport = Schema.Struct({
   chains: Schema.Array(ChainResult),
   /** Signs of tampering, all of them. Rows that merely lack a key are counted in `unjudged`. */
   breaks: Schema.Array(ChainBreak),
+  /** Of the keys that are not here, and of the signers, the first thousand (ROT-05). */
   unresolvedKeyIds: Schema.Array(Schema.String),
   unresolvedSigners: Schema.Array(Schema.String),
   /** Rows by what their signatures say (IDN-05); left out where no registry of keys was at hand. */

@@ -140,8 +140,8 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
             if (isTampering(one)) breaks.push(one)
             else {
               unjudged++
-              if (one.problem === "unknownKey") keyIds.add(one.keyId ?? row.keyId)
-              else if (row.signer !== null) signers.add(row.signer)
+              if (one.problem === "unknownKey") note(keyIds, one.keyId ?? row.keyId)
+              else if (row.signer !== null) note(signers, row.signer)
             }
           }
           return wanted.onProgress !== undefined && total % progressEvery === 0 ? wanted.onProgress(total) : undefined
@@ -188,6 +188,9 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
 const atOnce = 4
 const progressEvery = 10_000
 const shownLate = 100
+/** Whoever may append can name a key of nobody's in every row: the set stays bounded (ROT-05). */
+const mostNamed = 1_000
+const note = (names: Set<string>, name: string) => void (names.size < mostNamed && names.add(name))
 
 const chainIdOf = Schema.decodeUnknownOption(ChainId)
 const eventIdOf = Schema.decodeUnknownOption(EventId)

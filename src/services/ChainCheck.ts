@@ -93,6 +93,10 @@ export const make = Effect.gen(function* () {
           if (found !== undefined) read.last = pruned = found
         })
       yield* Stream.runForEachArray(store.rows(id, { fromSeq, toSeq: range.toSeq }), (rows) => {
+        // What stands before a range MUST be there too, or rows that are gone at its edge would not be missed.
+        if (read.last === undefined && rows[0] !== undefined && rows[0].seq > fromSeq) {
+          read.last = { seq: fromSeq - 1, hash: null, atMs: 0 }
+        }
         const gap = PrunedRanges.gapBefore(rows, read.last)
         const judging = judge?.judge(rows)
         if (gap === undefined && judging === undefined) return checkPage(rows, SignatureJudge.noVerdicts)
@@ -101,9 +105,17 @@ export const make = Effect.gen(function* () {
           Effect.flatMap(judging ?? Effect.succeed(SignatureJudge.noVerdicts), (verdicts) => checkPage(rows, verdicts))
         )
       })
-      if (read.last === null && head.seq > 0) yield* pass(Math.min(head.seq, range.toSeq ?? head.seq))
-      if (range.toSeq !== undefined && range.toSeq < head.seq) return { end: Option.none(), pruned }
-      const lastSeq = read.last?.seq ?? 0
+      const lastDue = Math.min(head.seq, range.toSeq ?? head.seq)
+      if (read.last == null && lastDue < fromSeq) return { end: Option.none(), pruned }
+      if (read.last == null) yield* pass(lastDue)
+      const lastSeq = read.last?.seq ?? fromSeq - 1
+      if (lastDue < head.seq) {
+        const missing = lastSeq < lastDue && ((yield* ranges.end(id))?.seq ?? 0) < lastDue
+        return {
+          end: missing ? Option.some<ChainBreak>({ chain: id, seq: lastSeq + 1, problem: "gap" }) : Option.none(),
+          pruned
+        }
+      }
       const endHash = read.atHead?.hash ?? (pruned?.seq === head.seq ? pruned.hash : null)
       const endsElsewhere =
         lastSeq < head.seq ||

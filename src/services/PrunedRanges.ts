@@ -20,6 +20,8 @@ export interface Pruned extends ChainHead {
 export interface PrunedRanges {
   /** The pruned beginning of a chain, if it ends at exactly this row. */
   readonly endingAt: (chain: ChainId, seq: number) => Effect.Effect<Pruned | undefined, StoreError>
+  /** The end of the pruned beginning of a chain, as of now. */
+  readonly end: (chain: ChainId) => Effect.Effect<Pruned | undefined, StoreError>
   /**
    * Whether a pruning answers, as of now, for the row that a leaf speaks of. Where a seal ends with that row it MUST say the
    * leaf's hash: else rows that were written anew could be sealed and pruned, and nobody would miss the old ones (K-08).
@@ -84,6 +86,7 @@ export const make = (store: AuditStore["Service"], verifier: Verifier): PrunedRa
   }
 
   return {
+    end: (chain) => one.withPermit(Effect.map(readOn, () => ends.get(chain))),
     excuse: one.withPermit(
       Effect.map(readOn, () => ({ chain, hash, seq }: CheckpointLeaf) => {
         const last = lastHashes.get(placeOf(chain, seq))

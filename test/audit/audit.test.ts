@@ -5,7 +5,15 @@ import { decodeEvent } from "../../src/schema/AuditIntake.ts"
 import { AuditRecord } from "../../src/schema/AuditRecord.ts"
 import { isTampering } from "../../src/schema/ChainReport.ts"
 import type { ChainRow } from "../../src/schema/Envelope.ts"
-import { AgentId, agentChain, type ChainId, operatorChain, SessionId, sessionChain } from "../../src/schema/Ids.ts"
+import {
+  AgentId,
+  agentChain,
+  type ChainId,
+  KeyId,
+  operatorChain,
+  SessionId,
+  sessionChain
+} from "../../src/schema/Ids.ts"
 import { sealed } from "../../src/schema/Marked.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
@@ -339,6 +347,46 @@ describe("verification", () => {
           "ChainIntegrityError"
         )
       }).pipe(readingTampered({ row: flipped(4) }))
+    }).pipe(Effect.provide(rig()))
+  )
+
+  it.effect("of a range finds what is wrong inside and at both edges, and says nothing of the rest (A-25)", () =>
+    Effect.gen(function* () {
+      yield* logTen
+      const range = { sessionId: "s", fromSeq: 4, toSeq: 7 }
+      const found = (row: (one: ChainRow) => ChainRow | null) =>
+        Effect.flatMap(Audit, (audit) => audit.verifyChain(range)).pipe(
+          Effect.match({ onFailure: () => false, onSuccess: () => true }),
+          readingTampered({ row })
+        )
+      const holds: Array<number> = []
+      for (let seq = 1; seq <= 10; seq++) if (yield* found(flipped(seq))) holds.push(seq)
+      // The row before a range is checked with it: what the range stands on is never taken on trust.
+      assert.deepStrictEqual(holds, [1, 2, 8, 9, 10])
+      const kept: Array<string> = []
+      for (let from = 1; from <= 10; from++) {
+        for (let to = from; to <= 10; to++) {
+          const isLeft = yield* found((one) => (one.seq >= from && one.seq <= to ? null : one))
+          if (isLeft !== (to < 3 || from > 7)) kept.push(`${from} to ${to}`)
+        }
+      }
+      assert.deepStrictEqual(kept, [], "rows that were taken away")
+      const audit = yield* Audit
+      for (const beyond of [{ fromSeq: 11 }, { fromSeq: 20, toSeq: 30 }, { fromSeq: 10, toSeq: 99 }]) {
+        assert.isTrue(yield* audit.verifyChain({ sessionId: "s", ...beyond }), JSON.stringify(beyond))
+      }
+    }).pipe(Effect.provide(rig()))
+  )
+
+  it.effect("names of the keys that are not here a thousand, however many there are (ROT-05, K-06)", () =>
+    Effect.gen(function* () {
+      const audit = yield* Audit
+      for (let n = 0; n < 1_100; n++) yield* audit.log({ ...event, sessionId: "s" })
+      const report = yield* Effect.flatMap(Audit, (its) => its.report()).pipe(
+        readingTampered({ row: (one) => ({ ...one, keyId: KeyId.make(`${one.seq}`.padStart(32, "0")) }) })
+      )
+      assert.strictEqual(report.chains[0]?.unjudged, 1_100)
+      assert.strictEqual(report.unresolvedKeyIds.length, 1_000)
     }).pipe(Effect.provide(rig()))
   )
 

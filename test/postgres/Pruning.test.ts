@@ -87,6 +87,32 @@ describe("a pruned log", () => {
     }).pipe(governance("owner"), inFresh)
   )
 
+  it.live("verifies in any part, gone or left, and misses what is gone without a seal in each (A-25, A-29)", () =>
+    Effect.gen(function* () {
+      const parts = Array.from({ length: 7 }, (_, i) => i + 1).flatMap((fromSeq) =>
+        Array.from({ length: 8 - fromSeq }, (_, i) => ({ fromSeq, toSeq: fromSeq + i }))
+      )
+      const failing = Audit.use((audit) =>
+        Effect.filter(parts, (part) =>
+          audit
+            .verifyChain({ chain: "session:s1", ...part })
+            .pipe(Effect.match({ onFailure: () => true, onSuccess: () => false }))
+        )
+      )
+      yield* log(3)
+      yield* prune()
+      assert.isTrue(yield* Audit.use((audit) => audit.verifyChain({ chain: "session:s1", fromSeq: 2 })))
+      yield* log(4)
+      assert.deepStrictEqual(yield* failing, [])
+      yield* tamper("DELETE FROM governance_audit_events WHERE chain = 'session:s1' AND seq BETWEEN 4 AND 5")
+      // Whoever asks for row 6 is told as well: the row before it is gone.
+      assert.deepStrictEqual(
+        yield* failing,
+        parts.filter(({ fromSeq, toSeq }) => toSeq >= 4 && fromSeq <= 6)
+      )
+    }).pipe(governance("owner"), inFresh)
+  )
+
   it.live(
     "excuses nothing by a seal that nobody pruned under, or whose rows in chain operator were touched (A-29)",
     () =>
