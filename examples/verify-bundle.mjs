@@ -82,8 +82,8 @@ export const verifyBundle = (bytes, given, missing = [], notCovered = []) => {
 const check = (input, given, missing, notCovered) => {
   const files = input[0] === 0x7b ? unjson(input) : unzip(input)
   const { bundle, signatures, ...others } = canonical(files.get("manifest.json"), "manifest.json")
-  if (bundle?.version > 1) return missing.push("a verifier of a later version") && "unverifiable"
-  must(Object.keys(others).length === 0 && bundle?.version === 1 && bundle.format === "effect-governance/bundle", "manifest.json: is no manifest")
+  if (Number.isInteger(bundle?.version) && bundle.version > 1) return missing.push("a verifier of a later version") && "unverifiable"
+  must(Object.keys(others).length === 0 && bundle?.version === 1 && bundle.format === "effect-governance/bundle" && bundle.notCovered.every((text) => typeof text === "string"), "manifest.json: is no manifest")
   notCovered.push(...bundle.notCovered, "The HMACs of rows and manifest: only the holder of the audit secret can check them.")
   const core = ["events.jsonl", "keys.json", "manifest.json", "proofs.json", "report.json", ...(bundle.covers ? ["checkpoint.txt"] : [])]
   const wanted = [...core, ...(input[0] === 0x7b ? ["chainVerification.json"] : ["cover.html", "report.html", "report.md"])].sort().join()
@@ -144,18 +144,19 @@ const rootFrom = (node, index, size, proof) => {
   return index < half ? sha(Buffer.of(1), rootFrom(node, index, half, rest), last) : sha(Buffer.of(1), last, rootFrom(node, index - half, size - half, rest))
 }
 const members = "agent,at,chain,id,inputHash,keyId,kind,metadata,model,outputHash,parent,prev,seq,session,signer,v"
+const isTyped = ([name, value]) => /^(metadata|seq|v)$/.test(name) || typeof value === "string" || (value === null && /^(inputHash|model|outputHash|parent|prev|session|signer)$/.test(name))
 const columns = "canonical,chain,hash,hmac,id,prev,seq,signature,signer"
 const segmentId = (one) => jcs(["chain", "fromSeq", "toSeq", "firstPrev", "lastHash", "root"].map((key) => one[key] ?? null))
 const checkRows = (bytes, bundle, leaves, agents, missing, notCovered) => {
   const keys = new Map(agents.map((key) => [key.fingerprint, { ...key, bytes: unhex(key.publicKey) }]))
-  for (const key of keys.values()) must(fingerprint("agent-key", key.bytes) === key.fingerprint, "keys.json: a fingerprint is not that of its key")
+  for (const key of keys.values()) must(fingerprint("agent-key", key.bytes) === key.fingerprint && (key.revokedAtMs === null || Number.isInteger(key.revokedAtMs)), "keys.json: a fingerprint is not that of its key, or a time is none")
   const chains = new Map(bundle.chains.map((chain) => [chain.chain, { ...chain, count: 0 }]))
   let [segments, pruned, strangers, rows, beyond] = [[], new Set(), new Set(), 0, 0]
   for (let from = 0, end = 0; from < bytes.length; from = end) {
     end = bytes.indexOf(10, from) + 1 || bytes.length
     const row = canonical(bytes.subarray(from, end), `events.jsonl, byte ${from}`)
     const said = attempt(() => JSON.parse(row.canonical))
-    const isRow = said?.v === 1 && Object.keys(row).join() === columns && Object.keys(said).join() === members && jcs(said) === row.canonical
+    const isRow = said?.v === 1 && Object.keys(row).join() === columns && Object.keys(said).join() === members && jcs(said) === row.canonical && Object.entries(said).every(isTyped) && unhex(row.hmac).length === 32
     must(isRow && chains.has(row.chain), `events.jsonl, byte ${from}: is no row, or of no chain in the manifest`)
     const [chain, leaf, key, where] = [chains.get(row.chain), leaves.get(row.chain), keys.get(row.signer), `${row.chain}, row ${row.seq}`]
     const isSame = ["chain", "id", "prev", "seq", "signer"].every((column) => row[column] === said[column])

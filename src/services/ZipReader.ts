@@ -87,7 +87,9 @@ const directoryOf = (bytes: Uint8Array, limits: ZipLimits): Result.Result<Readon
     if (total > limits.maxBytes) return refuse("it unpacks to more than a bundle may have")
     const local = view.getUint32(at + 42, true)
     if (local !== next || local + localSize > directory) return refuse(`${name} does not stand where it should`)
-    if (!isLocal(view, local, { flags, method, crc, packed, size, nameSize })) return refuse(`${name} is damaged`)
+    const [version, time] = [view.getUint16(at + 6, true), view.getUint32(at + 12, true)]
+    if (!isLocal(view, local, { version, flags, method, time, crc, packed, size, nameSize }))
+      return refuse(`${name} is damaged`)
     const start = local + localSize + nameSize + view.getUint16(local + 28, true)
     next = start + packed + ((flags & 8) === 0 ? 0 : descriptorSize)
     if (next > directory || !sameBytes(nameBytes, bytes.subarray(local + localSize, local + localSize + nameSize))) {
@@ -101,8 +103,10 @@ const directoryOf = (bytes: Uint8Array, limits: ZipLimits): Result.Result<Readon
 }
 
 interface Told {
+  readonly version: number
   readonly flags: number
   readonly method: number
+  readonly time: number
   readonly crc: number
   readonly packed: number
   readonly size: number
@@ -113,8 +117,10 @@ const isLocal = (view: DataView, at: number, told: Told): boolean => {
   const sizes = (told.flags & 8) === 0 ? [told.crc, told.packed, told.size] : [0, 0, 0]
   return (
     view.getUint32(at, true) === 0x04034b50 &&
+    view.getUint16(at + 4, true) === told.version &&
     view.getUint16(at + 6, true) === told.flags &&
     view.getUint16(at + 8, true) === told.method &&
+    view.getUint32(at + 10, true) === told.time &&
     view.getUint16(at + 26, true) === told.nameSize &&
     sizes.every((size, i) => view.getUint32(at + 14 + 4 * i, true) === size)
   )

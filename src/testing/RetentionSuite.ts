@@ -90,20 +90,25 @@ export const suite = <E>(name: string, stores: Layer.Layer<Kept, E>) =>
       })
     )
 
-    it.effect("a deletion whose transaction fails has deleted nothing, and left no row that says so (F-15)", () =>
-      Effect.gen(function* () {
-        const { chain, cuts } = yield* threeGroups
-        yield* Effect.exit(pruneAt(cuts[0], chain, () => Effect.fail("cut off" as const)))
-        const store = yield* RetentionStore
-        const transaction = yield* StoreTransaction
-        const seal = yield* store.unpruned(chain)
-        const failed = yield* Effect.exit(
-          transaction.run(Effect.andThen(store.prune(seal!, 1), Effect.fail("killed" as const)))
-        )
-        assert.isTrue(Exit.isFailure(failed))
-        assert.deepInclude(yield* resultOf(chain), { rows: 9, verdict: "ok" })
-        assert.deepStrictEqual(yield* store.unpruned(chain), seal)
-      })
+    it.effect(
+      "a deletion that fails, or that a hold set after the seal forbids, has deleted nothing (F-15, CMP-15)",
+      () =>
+        Effect.gen(function* () {
+          const { chain, cuts } = yield* threeGroups
+          yield* Effect.exit(pruneAt(cuts[0], chain, () => Effect.fail("cut off" as const)))
+          const store = yield* RetentionStore
+          const transaction = yield* StoreTransaction
+          const seal = yield* store.unpruned(chain)
+          const failed = yield* Effect.exit(
+            transaction.run(Effect.andThen(store.prune(seal!, 1), Effect.fail("killed" as const)))
+          )
+          assert.isTrue(Exit.isFailure(failed))
+          assert.deepInclude(yield* resultOf(chain), { rows: 9, verdict: "ok" })
+          yield* LegalHolds.use((holds) => holds.set({ scope: "chain", name: chain, by: "ann", reason: "case" }))
+          const held = yield* Effect.flip(transaction.run(Effect.flatMap(store.prune(seal!, 1), Effect.fail)))
+          assert.deepStrictEqual(held, { _tag: "Held" })
+          assert.deepStrictEqual(yield* store.unpruned(chain), seal)
+        })
     )
 
     it.effect("loses nothing that is appended while it prunes (A-24)", () =>

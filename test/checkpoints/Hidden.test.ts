@@ -1,13 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { leafHashOf } from "../../src/schema/Checkpoint.ts"
+import { Effect, Result } from "effect"
+import { leafHashOf, originOf } from "../../src/schema/Checkpoint.ts"
+import { adoptionText } from "../../src/schema/CheckpointEntry.ts"
+import { formatNote, noteKeyId } from "../../src/schema/SignedNote.ts"
 import { AuditStore } from "../../src/services/AuditStore.ts"
 import { ChainKeys } from "../../src/services/ChainKeys.ts"
 import { sha256 } from "../../src/services/CheckpointKey.ts"
 import { makeMemory } from "../../src/services/CheckpointSink.ts"
+import { CheckpointStore } from "../../src/services/CheckpointStore.ts"
 import * as RememberedCheckpoint from "../../src/services/RememberedCheckpoint.ts"
 import { freshDatabase } from "../support/database.ts"
-import { chain, dump, examined, inProcess, make, reseal, restore, rows, tamper } from "./World.ts"
+import { chain, dump, examined, inProcess, key, make, newKey, reseal, restore, rows, tamper } from "./World.ts"
 
 const inFresh = Effect.provide(freshDatabase, { local: true })
 
@@ -74,6 +77,42 @@ describe("what somebody with every right on the server does to hide it", () => {
         yield* inProcess()(rows("s", 1))
         assert.strictEqual((yield* inProcess(options)(Effect.flip(make)))._tag, "RolledBack")
       }
+    }).pipe(inFresh)
+  )
+
+  it.live("a loss that somebody else's adoption answers for stays a loss (A-06, A-31)", () =>
+    Effect.gen(function* () {
+      yield* inProcess()(Effect.andThen(rows("s", 12), make))
+      const [checkpoint] = yield* inProcess()(Effect.flatMap(CheckpointStore, (store) => store.checkpoints(0, 1)))
+      const origin = yield* inProcess()(
+        Effect.map(
+          Effect.flatMap(CheckpointStore, (store) => store.deploymentId),
+          originOf
+        )
+      )
+      const lost = [{ chain: "session:s", after: 0 }]
+      const facts = { origin, size: 1, by: "mallory", reason: "disk", at: "2027-01-15T08:00:00.000Z", lost }
+      const text = adoptionText(facts, checkpoint!.root)
+      const adoptedBy = ({ publicKey, sign }: typeof key) =>
+        Result.getOrThrow(
+          formatNote(text, [
+            {
+              name: origin,
+              keyId: noteKeyId(origin, publicKey, sha256),
+              signature: sign(new TextEncoder().encode(text))
+            }
+          ])
+        )
+      yield* tamper(
+        "DELETE FROM governance_audit_events",
+        "DELETE FROM governance_audit_chain_heads",
+        `INSERT INTO governance_checkpoint_adoptions VALUES (gen_random_uuid(), 1, '${adoptedBy(newKey())}')`
+      )
+      const report = yield* inProcess()(examined)
+      assert.deepStrictEqual([report.verdict, report.adoptions], ["missing", []])
+      // The same statement by the holder of the checkpoint key does answer for it.
+      yield* tamper(`INSERT INTO governance_checkpoint_adoptions VALUES (gen_random_uuid(), 1, '${adoptedBy(key)}')`)
+      assert.strictEqual((yield* inProcess()(examined)).verdict, "ok")
     }).pipe(inFresh)
   )
 })

@@ -34,7 +34,7 @@ describe("docs/audit-format.md", () => {
     })
   )
 
-  it("a stranger finds the same values with SHA-256, HMAC, HKDF, Ed25519 and the rules of the page alone", () => {
+  it("a stranger finds the same values, the key's fingerprint among them, with SHA-256, HMAC, HKDF, Ed25519 and the rules of the page alone (ROT-04)", () => {
     const label = "effect-governance/audit/v1/"
     for (const text of [told.canonical!, told.canonical2!]) assert.strictEqual(canonicalize(JSON.parse(text)), text)
     assert.strictEqual(hash(`${label}hash\n${told.canonical}`), told.hash)

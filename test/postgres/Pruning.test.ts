@@ -265,6 +265,15 @@ describe("rows that were written anew with the stolen audit secret", () => {
 })
 
 describe("the way past the append-only triggers", () => {
+  it.live("forgets no key of a subject that a hold stands on, whoever calls the function (A-30, CMP-15)", () =>
+    Effect.gen(function* () {
+      yield* LegalHolds.use((holds) => holds.set({ scope: "subject", name: "anna", by: "ann", reason: "case" }))
+      for (const role of ["app", "owner"] as const) {
+        assert.strictEqual(yield* as(role)(code("SELECT governance_erase_subject('anna')")), "GV011")
+      }
+    }).pipe(governance("app"), inFresh)
+  )
+
   it.live("is closed to the runtime role, which can neither seal nor prune nor release (A-17, A-29)", () =>
     Effect.gen(function* () {
       yield* log(3)
