@@ -4,6 +4,7 @@ import { ok as must } from "node:assert"
 import { createHash, verify } from "node:crypto"
 import { readFileSync, realpathSync } from "node:fs"
 import { crc32, inflateRawSync } from "node:zlib"
+
 /** Everything that is checked goes through `must`: the first thing that is wrong ends the check. This does not end it. */
 const attempt = (run, otherwise) => {
   try {
@@ -110,7 +111,6 @@ const check = (input, given, missing, notCovered) => {
   checkRows(files.get("events.jsonl"), bundle, new Map(proofs?.leaves.map((leaf) => [leaf.chain, leaf])), keys.agents, missing, notCovered)
   return given && own && own.text !== given.text ? "otherIdentity" : missing.length > 0 ? "unverifiable" : "ok"
 }
-/** The manifest repeats the report; and with the audit secret whoever made them saw more than a stranger can. */
 const checkReport = ({ reportId, ...report }, bundle) => {
   must(reportId === hex(`effect-governance/report/v1/hash\n${jcs(report)}`), "report.json: its id is not that of its content")
   const [scope, gaps] = [{ agentId: report.agentId, sessionIds: report.sessionIds, ...report.dateRange }, [report.coverageCaveat, ...report.notCovered]]
