@@ -4,6 +4,7 @@ import { HttpServer } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as Bridge from "../../src/bridge/Bridge.ts"
 import { Database } from "../../src/layers/postgres/Database.ts"
+import * as TenantAsk from "../../src/layers/postgres/TenantAsk.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { BridgeStateStore } from "../../src/services/BridgeStateStore.ts"
 import { Retention } from "../../src/services/Retention.ts"
@@ -119,9 +120,10 @@ layer(platform, { excludeTestServices: true, timeout: "60 seconds" })(
   (it) => {
     it.effect("leave their record there too, and nothing is asked for again (B-21, P-01, V8-02)", () =>
       Effect.gen(function* () {
-        const { prefix, sql } = yield* Database
+        const { prefix } = yield* Database
+        const ask = yield* TenantAsk.make("test")
         const { address } = yield* HttpServer.HttpServer
-        const { token, workflow } = yield* tenant()
+        const { token, workflow, workspace } = yield* tenant()
         const script: Array<Fault> = []
         const way = yield* faultyWay("port" in address ? address.port : 0, script)
         yield* Effect.gen(function* () {
@@ -139,10 +141,11 @@ layer(platform, { excludeTestServices: true, timeout: "60 seconds" })(
           assert.lengthOf(pruned, 2)
           yield* log("clerk", "young")
           const arrived = Effect.map(
-            sql.unsafe(
-              `SELECT event_type, metadata::text FROM ${prefix}governance_events WHERE workflow = $1 ORDER BY seq`,
-              [workflow]
-            ).values,
+            ask(
+              "events",
+              `SELECT event_type, metadata::text FROM ${prefix}governance_events WHERE workspace = $1 AND workflow = $2 ORDER BY seq`,
+              [workspace, workflow]
+            ),
             (rows) => rows.map(([type, metadata]) => [type, JSON.parse(String(metadata)).name])
           )
           const isGap = ([type]: ReadonlyArray<unknown>) => type === "bridge.gap"

@@ -4,6 +4,7 @@ import { HttpServer } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as Bridge from "../../src/bridge/Bridge.ts"
 import { Database } from "../../src/layers/postgres/Database.ts"
+import * as TenantAsk from "../../src/layers/postgres/TenantAsk.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { governed } from "../../src/services/Governor.ts"
 import { cards, clerk, grant, pay } from "../gates/Gates.ts"
@@ -116,7 +117,8 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the real
   for (const [what, days] of skews) {
     it.effect(`a deployment ${what} it: events arrive, at the time of the platform, and people decide (B-25)`, () =>
       Effect.gen(function* () {
-        const { prefix, sql } = yield* Database
+        const { prefix } = yield* Database
+        const ask = yield* TenantAsk.make("test")
         const { address } = yield* HttpServer.HttpServer
         const port = "port" in address ? address.port : 0
         const { token, workflow, workspace } = yield* tenant("team")
@@ -136,10 +138,11 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the real
             assert.deepInclude(before, { seqHealed: 0, dropped4xx: 0, disabled: false })
           })
         )
-        const rows = yield* sql.unsafe(
-          `SELECT received_ms, created_at FROM ${prefix}governance_events WHERE workflow = $1`,
-          [workflow]
-        ).values
+        const rows = yield* ask(
+          "events",
+          `SELECT received_ms, created_at FROM ${prefix}governance_events WHERE workspace = $1 AND workflow = $2`,
+          [workspace, workflow]
+        )
         const toMs = yield* Clock.currentTimeMillis
         for (const [received, created] of rows) {
           assert.isAtLeast(Number(received), fromMs - 1_000)
