@@ -16,7 +16,7 @@ import type { Mode } from "./Mode.ts"
 const isAsExpected: Record<Mode, (stats: BridgeStats) => boolean> = {
   latched: ({ disabled, inFlight }) => disabled && inFlight === 0,
   hanging: ({ inFlight }) => inFlight === 1,
-  refusing: ({ dropped5xx }) => dropped5xx === 1
+  refusing: ({ dropped5xx }) => dropped5xx >= 1
 }
 
 const attach = Effect.gen(function* () {
@@ -56,9 +56,12 @@ const attach = Effect.gen(function* () {
   write("begun", yield* stats)
   // An event that is in no log: what the platform says of it is what the bridge is like from the first line of the test on.
   const draft = operatorDraft(EventId.make(crypto.randomUUID()), 0, "bridged", {})
-  yield* Effect.forEach(told, (tell) => tell(recordOutside(draft, KeyId.make("0".repeat(32)), "spooled")))
-  for (let i = 0; !isAsExpected[mode](yield* stats); i++) {
+  const ask = Effect.forEach(told, (tell) => tell(recordOutside(draft, KeyId.make("0".repeat(32)), "spooled")))
+  yield* ask
+  for (let i = 1; !isAsExpected[mode](yield* stats); i++) {
     if (i === 5_000) return yield* Effect.die(new Error(`the bridge is not ${mode}: ${JSON.stringify(yield* stats)}`))
+    // A test that moves its clock meanwhile takes the answer's time away: asked again.
+    if (i % 500 === 0 && (yield* stats).inFlight === 0) yield* ask
     yield* Effect.promise(() => sleep(1))
   }
   yield* Effect.addFinalizer(() => Effect.map(stats, (counted) => write("ended", counted)))
