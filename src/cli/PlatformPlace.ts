@@ -42,10 +42,6 @@ const place = (flags: SharedFlags) =>
 
 const database = Layer.unwrap(Effect.map(Place.Place, Place.database))
 
-/** The platform's stores on its database. */
-export const stores = (flags: SharedFlags) =>
-  PlatformStores.layer.pipe(Layer.provide(database), Layer.provide(place(flags)))
-
 /** What is wrong with the walls between tenants, one line each; nothing when all is well (P-09). */
 export const tellWalls = Effect.fnUntraced(function* (findings: ReadonlyArray<Finding>) {
   for (const { hint, message, status } of findings) {
@@ -54,16 +50,24 @@ export const tellWalls = Effect.fnUntraced(function* (findings: ReadonlyArray<Fi
 })
 
 /** Looks at them when a server starts; one whose database is away at that moment starts nevertheless. */
-export const walls = (flags: SharedFlags) =>
-  Layer.effectDiscard(
-    Effect.gen(function* () {
-      const { schema, sql } = yield* Database
-      yield* Effect.provideService(RowSecurity.examine(schema), SqlClient.SqlClient, sql).pipe(
-        Effect.flatMap(tellWalls),
-        Effect.catchTag("StoreError", (error) => Effect.logWarning(error.message))
-      )
-    })
-  ).pipe(Layer.provide(database), Layer.provide(place(flags)))
+const walls = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { schema, sql } = yield* Database
+    yield* Effect.provideService(RowSecurity.examine(schema), SqlClient.SqlClient, sql).pipe(
+      Effect.flatMap(tellWalls),
+      Effect.catchTag("StoreError", (error) => Effect.logWarning(error.message))
+    )
+  })
+)
+
+const over = <A, E, R>(flags: SharedFlags, layer: Layer.Layer<A, E, R>) =>
+  layer.pipe(Layer.provide(database), Layer.provide(place(flags)))
+
+/** The platform's stores on its database. */
+const stores = (flags: SharedFlags) => over(flags, PlatformStores.layer)
+
+/** The same for a server, which says at its start what is wrong with the walls. */
+export const serverStores = (flags: SharedFlags) => over(flags, Layer.merge(PlatformStores.layer, walls))
 
 /** A command sends no mail: it prints the link that it is asked for. */
 const acts = (flags: SharedFlags) =>

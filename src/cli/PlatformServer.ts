@@ -7,7 +7,7 @@ import { type PlatformConfig, PlatformSettings } from "../platform/PlatformSetti
 import * as Server from "../platform/Server.ts"
 import * as SmtpMailer from "../platform/SmtpMailer.ts"
 import { UsageError } from "./CliFailure.ts"
-import { stores, walls } from "./PlatformPlace.ts"
+import { serverStores } from "./PlatformPlace.ts"
 import type { SharedFlags } from "./Root.ts"
 
 export interface Address {
@@ -23,11 +23,10 @@ export const layer = (
   mail: SmtpMailer.SmtpOptions | null
 ) =>
   Server.serveWith().pipe(
-    Layer.merge(walls(flags)),
-    Layer.provide(stores(flags)),
+    Layer.provide(serverStores(flags)),
     Layer.provide(Layer.succeed(PlatformSettings, config)),
     Layer.provide(mail === null ? Mailer.layerPrinted : SmtpMailer.layer(mail)),
-    Layer.provide(NodeHttpServer.layer(createServer, address)),
+    Layer.provide(NodeHttpServer.layer(listener, address)),
     Layer.catchTag("ServeError", () =>
       Layer.effectDiscard(
         Effect.fail(
@@ -40,3 +39,12 @@ export const layer = (
       )
     )
   )
+
+/** It listens before its database is there, so that a port that is taken is told at once; who asks meanwhile is to come again. */
+const listener = () => {
+  const server = createServer()
+  return server.on("request", (_, response) => {
+    if (server.listenerCount("request") > 1) return
+    response.writeHead(503, { "content-type": "application/json", "retry-after": "1" }).end('{"error":"unavailable"}')
+  })
+}

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Result } from "effect"
 import * as Embedded from "../../src/layers/Embedded.ts"
 import { root } from "../house/Tree.ts"
 
@@ -109,6 +109,42 @@ layer(dataDir, { excludeTestServices: true, timeout: "120 seconds" })("governanc
         assert.strictEqual(revoked.code, 0, revoked.err)
         assert.strictEqual((yield* post("/api/v1/ingest/events", event(2), bearer)).status, 401)
         assert.strictEqual((yield* platform("token", "revoke", tokenId)).code, 1)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.effect(
+    "answers from the moment that it listens: come again, until its one database is open (P-06)",
+    () =>
+      Effect.gen(function* () {
+        const { path } = yield* DataDir
+        const port = 20_001 + (process.pid % 20_000)
+        const child = yield* Effect.acquireRelease(
+          Effect.sync(() => start(["serve", "--port", `${port}`, "--data-dir", path])),
+          (process) => Effect.sync(() => process.kill("SIGINT"))
+        )
+        let err = ""
+        child.stderr?.on("data", (part) => (err += part))
+        const health = Effect.tryPromise(() =>
+          fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(30_000) })
+        )
+        const early: Array<string | null> = []
+        for (;;) {
+          const asked = yield* Effect.result(health)
+          if (Result.isFailure(asked)) {
+            assert.isNull(child.exitCode, err)
+            assert.notInclude(String(asked.failure.cause), "TimeoutError")
+            yield* Effect.sleep(5)
+            continue
+          }
+          if (asked.success.status === 200) break
+          assert.strictEqual(asked.success.status, 503)
+          early.push(asked.success.headers.get("retry-after"))
+          yield* Effect.sleep(5)
+        }
+        assert.isAbove(early.length, 0)
+        assert.deepStrictEqual([...new Set(early)], ["1"])
+        assert.lengthOf(err.match(/Using the embedded database/g) ?? [], 1)
       }).pipe(Effect.scoped),
     120_000
   )
