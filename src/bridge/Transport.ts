@@ -42,9 +42,11 @@ export const make = (
       latched
         ? Effect.succeed(Answer.Disabled())
         : asked.pipe(
-            Effect.tap(({ body, status }) => stopLoop(url, status, isTaken(body))),
             Effect.tapError((error) => (isRedirect(error) ? stopLoop(url, 300, false) : Effect.void)),
-            Effect.flatMap((response) => answerOf(response, latch)),
+            Effect.flatMap((response) => {
+              const taken = response.status < 300 && isTaken(response.body)
+              return Effect.andThen(stopLoop(url, response.status, taken), answerOf(response, taken, latch))
+            }),
             Effect.catchTag("EgressFailed", ({ message }) => Effect.succeed(Answer.Failed({ problem: message }))),
             Effect.catchTag(["EgressRefused", "InvalidInput"], ({ message }) =>
               Effect.succeed(Answer.Refused({ problem: message }))
@@ -70,10 +72,14 @@ const isTaken = (body: string): boolean => body.trim() === "" || Option.isSome(d
 
 const timeout = Duration.seconds(10)
 
-const answerOf = ({ body, retryAfter, status }: EgressResponse, latch: Latch): Effect.Effect<Answer> => {
+const answerOf = (
+  { body, retryAfter, status }: EgressResponse,
+  taken: boolean,
+  latch: Latch
+): Effect.Effect<Answer> => {
   if (status >= 200 && status < 300) {
     return Effect.succeed(
-      isTaken(body)
+      taken
         ? Answer.Taken({ body })
         : Answer.Failed({ problem: `${status} and no JSON: this is not a platform's route` })
     )

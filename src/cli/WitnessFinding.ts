@@ -16,8 +16,8 @@ const check = "witness"
 export const witnessFindings = (place: Place.Place["Service"]) =>
   Effect.gen(function* () {
     const given = yield* Settings.Settings
+    if (!given.platform.witness) return []
     const missing = missingFor(given)
-    if (missing === "GOVERNANCE_PLATFORM_WITNESS") return []
     if (missing !== null) {
       return [
         Finding.warn(

@@ -1,17 +1,18 @@
 import { Clock, Duration, Effect, Option, Redacted, Result, Schema } from "effect"
 import { Hex } from "effect/encoding"
 import { WitnessHead } from "../schema/BridgeWire.ts"
-import { noteStatus, originOf, parseCheckpoint } from "../schema/Checkpoint.ts"
+import { originOf, parseCheckpoint } from "../schema/Checkpoint.ts"
 import type { LogEntry } from "../schema/CheckpointEntry.ts"
 import { CheckpointSinkError } from "../schema/CheckpointError.ts"
 import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"
 import { formatVerifierKey } from "../schema/SignedNote.ts"
 import { WitnessProblem } from "../schema/WitnessVerdict.ts"
-import { CheckpointKey, sha256, verifyEd25519 } from "../services/CheckpointKey.ts"
+import { CheckpointKey, noteCrypto, sha256 } from "../services/CheckpointKey.ts"
 import type { CheckpointWitness, SinkHead, WitnessStanding } from "../services/CheckpointSink.ts"
 import { CheckpointStore } from "../services/CheckpointStore.ts"
 import type { EgressResponse } from "../services/Egress.ts"
 import * as PlatformConnection from "../services/PlatformConnection.ts"
+import { isByOurKey } from "../services/WitnessHandOver.ts"
 import { pieces } from "./WitnessPieces.ts"
 
 /** What it is called wherever it is spoken of: the host alone. */
@@ -71,12 +72,7 @@ export const make = Effect.fnUntraced(function* (settings: Pick<GovernanceConfig
       : Effect.succeed(formatVerifierKey({ name: origin, publicKey: signing.publicKey }, sha256))
   }
 
-  const isOurs = (note: string): boolean => {
-    const parsed = Result.getOrUndefined(parseCheckpoint(note))
-    if (parsed === undefined || signing === null) return false
-    const key = { name: parsed.body.origin, publicKey: signing.publicKey }
-    return noteStatus(parsed, key, { sha: sha256, verify: verifyEd25519 }) === "valid"
-  }
+  const isOurs = (note: string): boolean => signing !== null && isByOurKey(note, { key: signing, crypto: noteCrypto })
 
   const standing: Effect.Effect<WitnessStanding, CheckpointSinkError> = Effect.gen(function* () {
     const origin = originOf(yield* Effect.mapError(store.deploymentId, () => failed("unreadable")))

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto"
 import { Clock, Context, Effect, Layer, Option, Result } from "effect"
 import { Hex } from "effect/encoding"
-import type { CheckpointLeaf, VerifyBytes } from "../schema/Checkpoint.ts"
+import type { CheckpointLeaf } from "../schema/Checkpoint.ts"
 import { parseCheckpoint } from "../schema/Checkpoint.ts"
-import type { Sha256 } from "../schema/Merkle.ts"
+import { hexBytes } from "../schema/HexBytes.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import {
   type AdoptionVerdict,
@@ -19,7 +19,7 @@ import {
   type WitnessVerdict
 } from "../schema/WitnessVerdict.ts"
 import type { WorkflowPlace } from "../schema/Workspace.ts"
-import { isSignedBy, publicKeyFrom } from "../services/Ed25519.ts"
+import { noteCrypto } from "../services/CheckpointKey.ts"
 import { type Witnessed, WitnessStore } from "../services/WitnessStore.ts"
 
 /**
@@ -69,7 +69,7 @@ export const make = Effect.gen(function* () {
       onSuccess: ({ body }) => body.origin
     })
     const held = origin === null ? null : yield* store.find(place, origin)
-    const verdict = judgeShown(shown, held === null ? null : heldOf(held), { sha, verify })
+    const verdict = judgeShown(shown, held === null ? null : heldOf(held), noteCrypto)
     const named = namedOf(shown)
     if (verdict._tag !== "Consistent" || named.length === 0) return { held, verdict }
     const names = [...new Set(named.map(({ chain }) => chain))]
@@ -138,7 +138,7 @@ export const make = Effect.gen(function* () {
         if (held === null) return null
         // It was told before, and the answer got lost: nothing is to be done twice.
         const known = yield* store.adoptions(place, 100)
-        const verdict = judgeAdoption(shown, statement, heldOf(held), { sha, verify })
+        const verdict = judgeAdoption(shown, statement, heldOf(held), noteCrypto)
         if (verdict._tag === "Stale" && known.some(({ adoption }) => adoption === idOf(shown.statement))) {
           const again: AdoptionVerdict = { _tag: "Adopted", adoption: statement, frontier: { size: 0, peaks: [] } }
           return again
@@ -157,22 +157,15 @@ export const make = Effect.gen(function* () {
 
 export const layer = Layer.effect(Witness, make)
 
-const sha: Sha256 = (bytes) => Uint8Array.from(createHash("sha256").update(bytes).digest())
-
 const idOf = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 32)
 
 /** The leaves that say which row of which chain they are. */
 const namedOf = ({ leaves }: ShownCheckpoint): ReadonlyArray<CheckpointLeaf> =>
   (leaves ?? []).flatMap((leaf) => ("leafHash" in leaf ? [] : [leaf]))
 
-const verify: VerifyBytes = (publicKey, bytes, signature) =>
-  isSignedBy(publicKeyFrom(publicKey), new TextDecoder().decode(bytes), signature)
-
 const heldOf = ({ frontier, root, size, verifierKey }: Witnessed) => ({
   verifierKey,
   size,
-  root: bytesOf(root),
-  frontier: frontier === null ? null : { size, peaks: frontier.map(bytesOf) }
+  root: hexBytes(root),
+  frontier: frontier === null ? null : { size, peaks: frontier.map(hexBytes) }
 })
-
-const bytesOf = (hex: string) => Result.getOrElse(Hex.decode(hex), () => new Uint8Array(0))

@@ -1,8 +1,9 @@
-import { Effect, Layer, Result } from "effect"
+import { Effect, Layer } from "effect"
 import { Hex } from "effect/encoding"
 import { HttpApiBuilder } from "effect/http-api"
 import { CurrentWorkflow } from "../schema/api/Access.ts"
 import { PlatformApi } from "../schema/api/PlatformApi.ts"
+import { hexBytes } from "../schema/HexBytes.ts"
 import { answerTo } from "../schema/WitnessAdoption.ts"
 import type { WitnessProblem } from "../schema/WitnessVerdict.ts"
 import { WitnessStore } from "../services/WitnessStore.ts"
@@ -26,12 +27,12 @@ const forDeployments = HttpApiBuilder.group(
               verifierKey: payload.verifier_key,
               oldSize: payload.old_size,
               proof: payload.proof ?? null,
-              peaks: payload.peaks?.map(bytesOf) ?? null,
+              peaks: payload.peaks?.map(hexBytes) ?? null,
               leaves:
                 payload.leaves?.map((leaf) =>
                   "leaf_hash" in leaf
-                    ? { leafHash: bytesOf(leaf.leaf_hash) }
-                    : { chain: leaf.chain, seq: leaf.seq, hash: bytesOf(leaf.hash) }
+                    ? { leafHash: hexBytes(leaf.leaf_hash) }
+                    : { chain: leaf.chain, seq: leaf.seq, hash: hexBytes(leaf.hash) }
                 ) ?? null
             })
           )
@@ -71,7 +72,7 @@ const forDeployments = HttpApiBuilder.group(
         "adopt",
         Effect.fnUntraced(function* ({ payload: { checkpoint, peaks, statement } }) {
           const verdict = yield* logged(
-            witness.adopt(yield* CurrentWorkflow, { statement, checkpoint, peaks: peaks.map(bytesOf) })
+            witness.adopt(yield* CurrentWorkflow, { statement, checkpoint, peaks: peaks.map(hexBytes) })
           )
           if (verdict === null) return yield* Effect.fail({ error: "not_found" } as const)
           switch (verdict._tag) {
@@ -91,7 +92,6 @@ const forDeployments = HttpApiBuilder.group(
 
 const stale = (size: number) => Effect.fail({ error: "stale_size" as const, size })
 const refused = (problem: WitnessProblem) => Effect.fail({ error: "refused" as const, problem })
-const bytesOf = (hex: string) => Result.getOrElse(Hex.decode(hex), () => new Uint8Array(0))
 const mostShown = 100
 const mostOthers = 10
 

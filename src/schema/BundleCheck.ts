@@ -16,14 +16,10 @@ import { BundleChains } from "./BundleChains.ts"
 import { checkReport } from "./BundleReport.ts"
 import { canonicalFile, eachLine, textOf } from "./BundleText.ts"
 import { type BundleVerdict, Findings } from "./BundleVerdict.ts"
-import { leafHashOf, noteStatus, originOf, parseCheckpoint, type VerifyBytes } from "./Checkpoint.ts"
+import { leafHashOf, type NoteCrypto, noteStatus, originOf, parseCheckpoint } from "./Checkpoint.ts"
+import { hexBytes } from "./HexBytes.ts"
 import { type Sha256, verifyInclusion } from "./Merkle.ts"
 import { formatVerifierKey, type NoteKey, parseVerifierKey } from "./SignedNote.ts"
-
-export interface BundleCrypto {
-  readonly sha: Sha256
-  readonly verify: VerifyBytes
-}
 
 /**
  * Everything that can be said of a bundle from its own bytes and, if there is one, a checkpoint key that came another way.
@@ -33,7 +29,7 @@ export const checkBundle = (
   files: ReadonlyMap<string, Uint8Array>,
   form: BundleForm,
   given: NoteKey | null,
-  crypto: BundleCrypto
+  crypto: NoteCrypto
 ): BundleVerdict => {
   const found = new Findings()
   const hash = (text: string) => crypto.sha(utf8.encode(text))
@@ -125,7 +121,7 @@ const checkSignatures = (
   { bundle, signatures }: BundleManifest,
   own: NoteKey | null,
   found: Findings,
-  crypto: BundleCrypto,
+  crypto: NoteCrypto,
   hash: (text: string) => Uint8Array
 ) => {
   const wanted = bundle.signedBy.map(({ algorithm, keyFingerprint }) => `${algorithm} ${keyFingerprint}`)
@@ -154,7 +150,7 @@ const checkNote = (
   proofs: BundleProofs,
   key: NoteKey | null,
   found: Findings,
-  crypto: BundleCrypto
+  crypto: NoteCrypto
 ) => {
   if (covers === null) {
     if (note !== undefined || proofs !== null) found.problem("manifest.json: names no checkpoint, and there is one")
@@ -183,8 +179,8 @@ const checkNote = (
   for (const { chain, hash, index, proof, seq } of proofs?.leaves ?? []) {
     if (chains.has(chain)) found.problem(`proofs.json: ${chain} stands there twice`)
     chains.add(chain)
-    const leafHash = leafHashOf({ chain, seq, hash: bytesOf(hash) }, crypto.sha)
-    const claim = { index, size: body.size, leafHash, proof: proof.map(bytesOf), root: body.root }
+    const leafHash = leafHashOf({ chain, seq, hash: hexBytes(hash) }, crypto.sha)
+    const claim = { index, size: body.size, leafHash, proof: proof.map(hexBytes), root: body.root }
     if (!verifyInclusion(claim, crypto.sha)) found.problem(`proofs.json: ${chain} is not in the checkpoint`)
   }
 }
@@ -217,6 +213,5 @@ const manifestOf = (file: Uint8Array | undefined): BundleManifest | "newer" | un
 
 const same = (left: NoteKey, right: NoteKey) =>
   left.name === right.name && Hex.encode(left.publicKey) === Hex.encode(right.publicKey)
-const bytesOf = (hex: string): Uint8Array => Result.getOrElse(Hex.decode(hex), () => new Uint8Array(0))
 const needsSecret = "The HMACs of rows and manifest: only the holder of the audit secret can check them."
 const utf8 = new TextEncoder()

@@ -61,6 +61,12 @@ export const signCheckpoint = (
   ])
 }
 
+/** What notes are checked with: SHA-256, and Ed25519 that answers false for whatever is no signature. */
+export interface NoteCrypto {
+  readonly sha: Sha256
+  readonly verify: VerifyBytes
+}
+
 export type NoteStatus = "valid" | "badSignature" | "otherKey"
 
 /** Whether this key signed the note: `otherKey` when no line names it. */
@@ -74,7 +80,7 @@ export const noteStatus = (
     }>
   },
   key: NoteKey,
-  crypto: { readonly sha: Sha256; readonly verify: VerifyBytes }
+  crypto: NoteCrypto
 ): NoteStatus => {
   const keyId = noteKeyId(key.name, key.publicKey, crypto.sha)
   const own = note.signatures.filter((line) => line.name === key.name && sameBytes(line.keyId, keyId))

@@ -2,6 +2,7 @@ import { Option, Result, Schema } from "effect"
 import { Base64, Hex } from "effect/encoding"
 import { canonicalize } from "./CanonicalJson.ts"
 import type { CheckpointLeaf } from "./Checkpoint.ts"
+import { hexBytes } from "./HexBytes.ts"
 import { parseNote } from "./SignedNote.ts"
 
 /** One step of a log of checkpoints, wherever it is kept: what a sink is given, and what readers of any log are fed. */
@@ -28,6 +29,13 @@ export interface Adoption {
   /** What witnesses had then, root in hex: what this answers for towards them, and towards no later state. */
   readonly witnessed?: ReadonlyArray<{ readonly size: number; readonly root: string }>
 }
+
+/** The adoption that answers for this very state of a witness, root in hex; the latest of them. */
+export const answers = (
+  adoptions: ReadonlyArray<Adoption>,
+  state: { readonly size: number; readonly root: string }
+): Adoption | undefined =>
+  adoptions.findLast(({ witnessed }) => witnessed?.some(({ root, size }) => size === state.size && root === state.root))
 
 /** The text that is signed. Its first line is no origin of a checkpoint, so that neither can be taken for the other. */
 export const adoptionText = ({ at, by, lost, origin, reason, size, witnessed }: Adoption, root: Uint8Array): string =>
@@ -78,7 +86,7 @@ export const parseEntry = (line: string): LogEntry =>
             leaves: found.leaves.map(([chain, seq, hash]) => ({
               chain,
               seq,
-              hash: Result.getOrElse(Hex.decode(hash), () => new Uint8Array(0))
+              hash: hexBytes(hash)
             }))
           }
   })

@@ -1,15 +1,13 @@
 import { Option, Result } from "effect"
 import { Hex } from "effect/encoding"
-import { leafHashOf, noteStatus, parseCheckpoint, type VerifyBytes } from "./Checkpoint.ts"
+import { leafHashOf, type NoteCrypto, noteStatus, parseCheckpoint } from "./Checkpoint.ts"
 import { type Adoption, type LogEntry, parseAdoption } from "./CheckpointEntry.ts"
-import { appendLeaves, emptyFrontier, type Frontier, rootOfFrontier, type Sha256 } from "./Merkle.ts"
+import { appendLeaves, emptyFrontier, type Frontier, rootOfFrontier } from "./Merkle.ts"
 import { type NoteKey, parseNote } from "./SignedNote.ts"
 
 /** What a log is read with. Without a key nothing is known of who signed it. */
-export interface NoteReader {
+export interface NoteReader extends NoteCrypto {
   readonly key: NoteKey | null
-  readonly sha: Sha256
-  readonly verify: VerifyBytes
 }
 
 export type LogProblem = "unreadable" | "gap" | "root" | "badSignature"

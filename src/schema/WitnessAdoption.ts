@@ -1,10 +1,11 @@
 import { Option, Result, Schema } from "effect"
 import { Base64, Hex } from "effect/encoding"
 import { canonicalize } from "./CanonicalJson.ts"
-import { noteStatus, parseCheckpoint, parseCheckpointText, type SignBytes } from "./Checkpoint.ts"
+import { sameBytes } from "./Chain.ts"
+import { type NoteCrypto, noteStatus, parseCheckpoint, parseCheckpointText, type SignBytes } from "./Checkpoint.ts"
 import { type Frontier, isFrontier, rootOfFrontier, type Sha256 } from "./Merkle.ts"
 import { formatNote, type InvalidNote, type NoteKey, noteKeyId, parseNote, parseVerifierKey } from "./SignedNote.ts"
-import { type HeldCheckpoint, isAnswerable, type NoteCrypto, type WitnessProblem } from "./WitnessVerdict.ts"
+import { type HeldCheckpoint, isAnswerable, type WitnessProblem } from "./WitnessVerdict.ts"
 
 /** What a deployment tells a witness when somebody has answered for a restored backup: from here to there, who, when, why. */
 export interface WitnessAdoption {
@@ -76,14 +77,14 @@ export const judgeAdoption = (
     return { _tag: "Stale", size: held.size }
   }
   const frontier: Frontier = { size, peaks: shown.peaks }
-  if (!isFrontier(frontier) || Hex.encode(rootOfFrontier(frontier, crypto.sha)) !== Hex.encode(root)) {
+  if (!isFrontier(frontier) || !sameBytes(rootOfFrontier(frontier, crypto.sha), root)) {
     return refused("inconsistent")
   }
   if (size > 0) {
     const checkpoint = shown.checkpoint === null ? undefined : Result.getOrUndefined(parseCheckpoint(shown.checkpoint))
     if (checkpoint === undefined || noteStatus(checkpoint, key, crypto) !== "valid") return refused("bad_signature")
     const { body } = checkpoint
-    if (body.origin !== origin || body.size !== size || Hex.encode(body.root) !== Hex.encode(root)) {
+    if (body.origin !== origin || body.size !== size || !sameBytes(body.root, root)) {
       return refused("inconsistent")
     }
   }

@@ -1,15 +1,8 @@
 import { Result, Schema } from "effect"
 import { Base64, Hex } from "effect/encoding"
-import { type CheckpointLeaf, leafHashOf, noteStatus, parseCheckpoint, type VerifyBytes } from "./Checkpoint.ts"
-import {
-  appendLeaves,
-  emptyFrontier,
-  type Frontier,
-  isFrontier,
-  rootOfFrontier,
-  type Sha256,
-  verifyConsistency
-} from "./Merkle.ts"
+import { sameBytes } from "./Chain.ts"
+import { type CheckpointLeaf, leafHashOf, type NoteCrypto, noteStatus, parseCheckpoint } from "./Checkpoint.ts"
+import { appendLeaves, emptyFrontier, type Frontier, isFrontier, rootOfFrontier, verifyConsistency } from "./Merkle.ts"
 import { parseVerifierKey } from "./SignedNote.ts"
 
 /** A checkpoint as somebody shows it to a witness, with what proves that the log has only grown since the last one. */
@@ -28,11 +21,6 @@ export interface ShownCheckpoint {
 
 /** A leaf, or only its hash of RFC 6962, where its chain is nothing that may leave or there are too many. */
 export type ShownLeaf = CheckpointLeaf | { readonly leafHash: Uint8Array }
-
-export interface NoteCrypto {
-  readonly sha: Sha256
-  readonly verify: VerifyBytes
-}
 
 /** What the witness holds of that log already. */
 export interface HeldCheckpoint {
@@ -94,7 +82,7 @@ export const judgeShown = (shown: ShownCheckpoint, held: HeldCheckpoint | null, 
     return shown.oldSize === from.size ? refused("rolled_back", body.origin) : { _tag: "Stale", size: from.size }
   }
   if (held !== null && body.size === from.size) {
-    return same(body.root, from.root)
+    return sameBytes(body.root, from.root)
       ? { ...found, frontier: from.frontier, isNew: false }
       : refused("forked", body.origin)
   }
@@ -102,7 +90,7 @@ export const judgeShown = (shown: ShownCheckpoint, held: HeldCheckpoint | null, 
   if (shown.leaves !== null && from.frontier !== null) {
     const hashes = shown.leaves.map((leaf) => ("leafHash" in leaf ? leaf.leafHash : leafHashOf(leaf, crypto.sha)))
     const frontier = appendLeaves(from.frontier, hashes, crypto.sha)
-    return frontier.size === body.size && same(rootOfFrontier(frontier, crypto.sha), body.root)
+    return frontier.size === body.size && sameBytes(rootOfFrontier(frontier, crypto.sha), body.root)
       ? { ...found, frontier, isNew: true }
       : refused("inconsistent", body.origin)
   }
@@ -110,7 +98,7 @@ export const judgeShown = (shown: ShownCheckpoint, held: HeldCheckpoint | null, 
   if (from.size === 0) {
     const frontier = { size: body.size, peaks: shown.peaks ?? [] }
     if (!isFrontier(frontier)) return { ...found, frontier: null, isNew: true }
-    return same(rootOfFrontier(frontier, crypto.sha), body.root)
+    return sameBytes(rootOfFrontier(frontier, crypto.sha), body.root)
       ? { ...found, frontier, isNew: true }
       : refused("inconsistent", body.origin)
   }
@@ -146,5 +134,3 @@ const hashesOf = (proof: ReadonlyArray<string>): ReadonlyArray<Uint8Array> | nul
   const decoded = proof.map((text) => Result.getOrUndefined(Base64.decode(text)))
   return decoded.every((bytes) => bytes !== undefined) ? decoded : null
 }
-
-const same = (left: Uint8Array, right: Uint8Array) => Hex.encode(left) === Hex.encode(right)

@@ -1,7 +1,7 @@
 import { type Duration, Effect, Option, Result } from "effect"
 import { Hex } from "effect/encoding"
 import { type CheckpointBody, noteStatus } from "../schema/Checkpoint.ts"
-import type { Adoption } from "../schema/CheckpointEntry.ts"
+import { type Adoption, answers } from "../schema/CheckpointEntry.ts"
 import { CheckpointSinkError, OtherIdentity, RolledBack } from "../schema/CheckpointError.ts"
 import { emptyLog, step } from "../schema/CheckpointWalk.ts"
 import { formatVerifierKey, parseNote } from "../schema/SignedNote.ts"
@@ -10,7 +10,7 @@ import { type CheckpointReader, claimOf } from "./CheckpointReader.ts"
 import { type CheckpointSink, type CheckpointWitness, isWitness, type SinkHead } from "./CheckpointSink.ts"
 import type { CheckpointStore, StoredCheckpoint } from "./CheckpointStore.ts"
 import type { Remembered } from "./RememberedCheckpoint.ts"
-import { answers, isByOurKey, type Signer } from "./WitnessHandOver.ts"
+import { isByOurKey, type Signer } from "./WitnessHandOver.ts"
 
 /** Whether our key has signed it under the name of this log. */
 export const isOwn = (note: string, { crypto, key }: Signer): boolean =>
@@ -94,7 +94,7 @@ export const make = ({ store }: CheckpointReader) => {
       // Only our own signature proves that the log was there once: everything else anybody could say.
       if (!isByOurKey(note, own)) continue
       const excuses = [...(yield* adoptionsBy(store, own)), ...(options.adopting === null ? [] : [options.adopting])]
-      if (answers(excuses, claim) !== undefined) continue
+      if (answers(excuses, { size: claim.size, root: Hex.encode(claim.root) }) !== undefined) continue
       yield* Effect.tapError(compare(sink, note, claim, latest, own, options.anew), () =>
         tell(sink, head.success, latest, own)
       )

@@ -1,7 +1,7 @@
 // Notes are signed and checked synchronously, which only Node's own crypto gives.
 import { createPrivateKey, hash, type KeyObject, sign, verify } from "node:crypto"
 import { Context, Layer, Result } from "effect"
-import type { SignBytes, VerifyBytes } from "../schema/Checkpoint.ts"
+import type { NoteCrypto, SignBytes, VerifyBytes } from "../schema/Checkpoint.ts"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { Sha256 } from "../schema/Merkle.ts"
 import { publicKeyFrom, publicKeyOf } from "./Ed25519.ts"
@@ -41,6 +41,9 @@ export const verifyEd25519: VerifyBytes = (publicKey, bytes, signature) =>
     Result.try(() => verify(null, bytes, publicKeyFrom(publicKey), signature)),
     () => false
   )
+
+/** What notes are checked with on Node. */
+export const noteCrypto: NoteCrypto = { sha: sha256, verify: verifyEd25519 }
 
 const privateKeyOf = (text: string): KeyObject => {
   const key = /^[0-9a-f]{64}$/i.test(text)

@@ -12,7 +12,7 @@ import type { ChainId } from "../schema/Ids.ts"
 import { inclusionProof } from "../schema/Merkle.ts"
 import type { NoteKey } from "../schema/SignedNote.ts"
 import type { StoreError } from "../schema/StoreError.ts"
-import { CheckpointKey, sha256, verifyEd25519 } from "./CheckpointKey.ts"
+import { CheckpointKey, noteCrypto, sha256 } from "./CheckpointKey.ts"
 import { CheckpointStore, type StoredCheckpoint } from "./CheckpointStore.ts"
 
 /** The newest signed state of the tree, as it left the database. */
@@ -63,7 +63,7 @@ export const make = Effect.gen(function* () {
       const { notes, previous }: StoredCheckpoint = found
       for (const note of notes) {
         const parsed = Result.getOrUndefined(parseCheckpoint(note))
-        const isOurs = key === null || (parsed !== undefined && noteStatus(parsed, key, crypto) === "valid")
+        const isOurs = key === null || (parsed !== undefined && noteStatus(parsed, key, noteCrypto) === "valid")
         if (parsed !== undefined && isOurs) return { note, body: parsed.body }
       }
       found = previous === 0 ? null : (yield* store.checkpoints(previous - 1, 1))[0]
@@ -115,7 +115,6 @@ export const layerNone = Layer.succeed(
   })
 )
 
-const crypto = { sha: sha256, verify: verifyEd25519 }
 const pageSize = 10_000
 /** How far one looks back for a signature before a report says that there is none. */
 const maxUnsigned = 100

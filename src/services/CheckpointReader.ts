@@ -1,14 +1,14 @@
 import { Effect, Option, Result, Stream } from "effect"
 import { Hex } from "effect/encoding"
 import { noteStatus, originOf, parseCheckpoint } from "../schema/Checkpoint.ts"
-import type { LogEntry } from "../schema/CheckpointEntry.ts"
+import { answers, type LogEntry } from "../schema/CheckpointEntry.ts"
 import { type CheckpointFacts, type CheckpointReport, type LogFacts, verdictOf } from "../schema/CheckpointVerdict.ts"
 import { emptyLog, finish, type LogState, type NoteReader, step } from "../schema/CheckpointWalk.ts"
 import { formatVerifierKey, type NoteKey, parseVerifierKey } from "../schema/SignedNote.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { AuditStore } from "./AuditStore.ts"
 import { ChainKeys } from "./ChainKeys.ts"
-import { CheckpointKey, sha256, verifyEd25519 } from "./CheckpointKey.ts"
+import { CheckpointKey, noteCrypto, sha256 } from "./CheckpointKey.ts"
 import { type CheckpointSink, CheckpointSinks, type CheckpointWitness, isWitness } from "./CheckpointSink.ts"
 import { CheckpointStore } from "./CheckpointStore.ts"
 import * as LeafCheck from "./LeafCheck.ts"
@@ -69,7 +69,7 @@ export const make = Effect.gen(function* () {
     const name = yield* origin
     const recalled = yield* memory.recall
     const key = options.key ?? (yield* ownKey) ?? rememberedKey(recalled, name)
-    const reader: NoteReader = { key, sha: sha256, verify: verifyEd25519 }
+    const reader: NoteReader = { key, ...noteCrypto }
     // Sinks are read before the database, which is always ahead of them: else a checkpoint made meanwhile looks like a rollback.
     const others = yield* Effect.forEach([...sinks, ...(options.sinks ?? [])], (sink) =>
       Effect.gen(function* () {
@@ -189,13 +189,9 @@ const witnessFacts = (name: string, present: boolean, state: LogState, roots: Wa
   const [first] = roots
   if (first === undefined) return logFacts(name, present, state, null)
   const [size, root] = first
-  const isAnswered = database.state.adoptions.some(({ witnessed }) =>
-    witnessed?.some((known) => known.size === size && known.root === root)
-  )
-  if (isAnswered) return logFacts(name, present, { ...emptyLog, origin: state.origin }, null)
-  const ours = database.roots.get(size)
-  const agrees = ours === undefined ? (size < database.state.frontier.size ? false : null) : ours === root
-  return logFacts(name, present, state, agrees)
+  return answers(database.state.adoptions, { size, root }) === undefined
+    ? logFacts(name, present, state, agreement(roots, database))
+    : logFacts(name, present, { ...emptyLog, origin: state.origin }, null)
 }
 
 /** A log outside was only ever given sizes that the database had: one of them that it has not, or with another root, is a fork. */

@@ -9,7 +9,7 @@ import type { StoreError } from "../schema/StoreError.ts"
 import * as CheckpointGuard from "./CheckpointGuard.ts"
 import { adoptionsBy, headsOf, isOwn } from "./CheckpointGuard.ts"
 import { handOver } from "./CheckpointHandOver.ts"
-import { sha256, verifyEd25519 } from "./CheckpointKey.ts"
+import { noteCrypto, sha256 } from "./CheckpointKey.ts"
 import type { CheckpointReader } from "./CheckpointReader.ts"
 import { type CheckpointSink, isWitness } from "./CheckpointSink.ts"
 import type { MovedChain, StoredCheckpoint } from "./CheckpointStore.ts"
@@ -45,7 +45,7 @@ export const make = (reader: CheckpointReader) => {
               "is not set; make a key with `openssl genpkey -algorithm ed25519` and give file://PATH or env://NAME"
           })
         )
-      : Effect.succeed({ key, crypto: { sha: sha256, verify: verifyEd25519 } })
+      : Effect.succeed({ key, crypto: noteCrypto })
   )
 
   const heads = headsOf(sinks, "5 seconds")

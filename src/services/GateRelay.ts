@@ -1,6 +1,7 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import type { ActionHash, Gate, GateRequestId } from "../schema/GateRequest.ts"
 import type { StoreError } from "../schema/StoreError.ts"
+import * as PlatformConnection from "./PlatformConnection.ts"
 import { Settings } from "./Settings.ts"
 
 /** What people have decided in an inbox elsewhere, as it says. */
@@ -48,8 +49,7 @@ export const make = Effect.gen(function* () {
   const quiet = (self: Effect.Effect<void>) =>
     Effect.catchCause(self, (cause) => Effect.logDebug("platform.inbox_failed", cause))
 
-  const { bridgeEnabled, ingestToken, ingestUrl } = platform
-  if (bridgeEnabled && ingestUrl !== null && ingestToken !== null) {
+  if (platform.bridgeEnabled && PlatformConnection.missing(platform) === null) {
     // Switched on and not part of the program: never a silence (BRG-04).
     const warn = Effect.suspend(() =>
       attachedOnce

@@ -3,14 +3,14 @@ import { Hex } from "effect/encoding"
 import { sameBytes } from "../schema/Chain.ts"
 import {
   type CheckpointBody,
+  type NoteCrypto,
   noteStatus,
   parseCheckpoint,
-  type SignBytes,
-  type VerifyBytes
+  type SignBytes
 } from "../schema/Checkpoint.ts"
-import type { Adoption, LogEntry } from "../schema/CheckpointEntry.ts"
+import { type Adoption, answers, type LogEntry } from "../schema/CheckpointEntry.ts"
 import type { CheckpointSinkError } from "../schema/CheckpointError.ts"
-import { emptyFrontier, rootOfFrontier, type Sha256 } from "../schema/Merkle.ts"
+import { emptyFrontier, rootOfFrontier } from "../schema/Merkle.ts"
 import { standard } from "../schema/Redaction.ts"
 import type { NoteKey } from "../schema/SignedNote.ts"
 import type { StoreError } from "../schema/StoreError.ts"
@@ -21,20 +21,14 @@ import type { CheckpointStore } from "./CheckpointStore.ts"
 /** Who signs this log, and what notes are checked with. */
 export interface Signer {
   readonly key: NoteKey & { readonly sign: SignBytes }
-  readonly crypto: { readonly sha: Sha256; readonly verify: VerifyBytes }
+  readonly crypto: NoteCrypto
 }
 
-/** The adoption that answers for this very state of a witness, the latest of them. */
-export const answers = (
-  adoptions: ReadonlyArray<Adoption>,
-  { root, size }: Pick<CheckpointBody, "size" | "root">
-): Adoption | undefined =>
-  adoptions.findLast(({ witnessed }) =>
-    witnessed?.some((state) => state.size === size && state.root === Hex.encode(root))
-  )
-
 /** Whether our key has signed it, under whatever name: what a witness says beyond that could be anybody's word. */
-export const isByOurKey = (note: string, { crypto, key }: Signer): boolean =>
+export const isByOurKey = (
+  note: string,
+  { crypto, key }: { readonly crypto: NoteCrypto; readonly key: Pick<NoteKey, "publicKey"> }
+): boolean =>
   Result.match(parseCheckpoint(note), {
     onFailure: () => false,
     onSuccess: (signed) =>
@@ -64,7 +58,8 @@ export const showWitness = Effect.fnUntraced(function* (
     }
     const { size } = head
     const claim = head.note === null ? undefined : Result.getOrUndefined(parseCheckpoint(head.note))?.body
-    const adoption = claim === undefined ? undefined : answers(adoptions, claim)
+    const adoption =
+      claim === undefined ? undefined : answers(adoptions, { size: claim.size, root: Hex.encode(claim.root) })
     if (adoption !== undefined && claim !== undefined && !answered.has(adoption)) {
       answered.add(adoption)
       yield* answerWith(store, witness, own, adoption, claim, isOwn)

@@ -49,21 +49,18 @@ export const make = Effect.sync(() => {
         adoptions.set(placeKey(place), [...(adoptions.get(placeKey(place)) ?? []), adoption])
         return true
       }),
-    adoptions: (place, limit) =>
-      Effect.sync(() =>
-        [...(adoptions.get(placeKey(place)) ?? [])].sort((left, right) => right.seenMs - left.seenMs).slice(0, limit)
-      ),
+    adoptions: (place, limit) => Effect.sync(() => latest(adoptions.get(placeKey(place)), limit)),
     raise: (place, alarm) =>
       Effect.sync(() => {
         const own = alarms.get(placeKey(place)) ?? []
         if (!own.some((known) => known.alarm === alarm.alarm)) own.push(alarm)
         alarms.set(placeKey(place), own)
       }),
-    alarms: (place, limit) =>
-      Effect.sync(() =>
-        [...(alarms.get(placeKey(place)) ?? [])].sort((left, right) => right.seenMs - left.seenMs).slice(0, limit)
-      )
+    alarms: (place, limit) => Effect.sync(() => latest(alarms.get(placeKey(place)), limit))
   })
 })
+
+const latest = <A extends { readonly seenMs: number }>(all: ReadonlyArray<A> = [], limit: number) =>
+  [...all].sort((left, right) => right.seenMs - left.seenMs).slice(0, limit)
 
 export const layer = Layer.effect(WitnessStore, make)

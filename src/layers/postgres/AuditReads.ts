@@ -118,7 +118,7 @@ export const make = (database: Database["Service"]): Reads => {
       const rows = yield* query(
         "movedSince",
         `SELECT chain, max(seq) FROM ${events} WHERE recorded_at >= to_timestamp($1::float8 / 1000) GROUP BY chain ORDER BY chain`,
-        [Math.max(0, recordedMs - lateCommitMs)]
+        [recordedMs - lateCommitMs]
       )
       return rows.map(positionOf)
     })

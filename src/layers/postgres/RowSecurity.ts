@@ -52,17 +52,10 @@ const roleQuery = `SELECT r.rolsuper OR r.rolbypassrls, EXISTS (SELECT 1 FROM pg
 
 const binds = ([row]: Rows): Finding.Finding =>
   row?.[0] === true
-    ? Finding.warn(
-        check,
-        "this role is not bound by it: a superuser, or one with BYPASSRLS",
-        "Serve as a role of its own: `governance platform migrate --app-role <role>` as the owner."
-      )
+    ? Finding.warn(check, "this role is not bound by it: a superuser, or one with BYPASSRLS", ownRole)
     : row?.[1] === true
-      ? Finding.warn(
-          check,
-          "this role owns the tables: it is bound, and could unbind itself",
-          "Serve as a role of its own: `governance platform migrate --app-role <role>` as the owner."
-        )
+      ? Finding.warn(check, "this role owns the tables: it is bound, and could unbind itself", ownRole)
       : Finding.ok(check, "binds the role that serves")
 
 const check = "row security"
+const ownRole = "Serve as a role of its own: `governance platform migrate --app-role <role>` as the owner."
