@@ -6,6 +6,7 @@ import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Result } from "effect"
 import * as Embedded from "../../src/layers/Embedded.ts"
 import { root } from "../house/Tree.ts"
+import { eventOf } from "./Events.ts"
 
 class DataDir extends Context.Service<DataDir, { readonly path: string }>()("test/platform/DataDir") {}
 const dataDir = Layer.effect(
@@ -58,17 +59,6 @@ const served = (port: number) =>
     )
   )
 
-const event = (seq: number) => ({
-  seq,
-  event_id: globalThis.crypto.randomUUID(),
-  event_type: "tool.call",
-  agent_id: "clerk",
-  session_id: null,
-  created_at: "2026-01-01T00:00:00.000Z",
-  metadata: {},
-  sdk_version: "0.1.0"
-})
-
 layer(dataDir, { excludeTestServices: true, timeout: "120 seconds" })("governance platform", (it) => {
   it.effect(
     "goes from nothing to a served timeline by the commands of the guide (DEC-13, PLT-02, PLT-05)",
@@ -93,7 +83,7 @@ layer(dataDir, { excludeTestServices: true, timeout: "120 seconds" })("governanc
             })
           )
         const bearer = { authorization: `Bearer ${token}` }
-        assert.strictEqual((yield* post("/api/v1/ingest/events", event(1), bearer)).status, 200)
+        assert.strictEqual((yield* post("/api/v1/ingest/events", eventOf(1), bearer)).status, 200)
 
         const invited = yield* platform("user", "invite", "Ann@Example.com", "--role", "approver", "--json")
         const { email, link } = JSON.parse(invited.out)
@@ -107,7 +97,7 @@ layer(dataDir, { excludeTestServices: true, timeout: "120 seconds" })("governanc
 
         const revoked = yield* platform("token", "revoke", tokenId)
         assert.strictEqual(revoked.code, 0, revoked.err)
-        assert.strictEqual((yield* post("/api/v1/ingest/events", event(2), bearer)).status, 401)
+        assert.strictEqual((yield* post("/api/v1/ingest/events", eventOf(2), bearer)).status, 401)
         assert.strictEqual((yield* platform("token", "revoke", tokenId)).code, 1)
       }).pipe(Effect.scoped),
     120_000

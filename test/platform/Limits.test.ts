@@ -1,18 +1,9 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { IngestStore } from "../../src/services/IngestStore.ts"
+import { eventOf } from "./Events.ts"
 import { narrowPlatform, send, tenant } from "./Serving.ts"
 
-const event = (seq: number) => ({
-  seq,
-  event_id: globalThis.crypto.randomUUID(),
-  event_type: "tool.call",
-  agent_id: "clerk",
-  session_id: null,
-  created_at: "2026-01-01T00:00:00.000Z",
-  metadata: {},
-  sdk_version: "0.1.0"
-})
 const path = "/api/v1/ingest/events"
 const limited = [429, { error: "rate_limited" }]
 
@@ -21,16 +12,16 @@ layer(narrowPlatform, { excludeTestServices: true, timeout: "60 seconds" })("The
     Effect.gen(function* () {
       const [own, other] = [yield* tenant(), yield* tenant()]
       const { token, ...place } = own
-      yield* send("POST", `${path}/batch`, { token, body: { events: [event(1), event(2)] } })
-      assert.strictEqual((yield* send("POST", path, { token, body: event(3) })).status, 200)
-      const refused = yield* send("POST", path, { token, body: event(4) })
+      yield* send("POST", `${path}/batch`, { token, body: { events: [eventOf(1), eventOf(2)] } })
+      assert.strictEqual((yield* send("POST", path, { token, body: eventOf(3) })).status, 200)
+      const refused = yield* send("POST", path, { token, body: eventOf(4) })
       assert.deepStrictEqual([refused.status, refused.body], limited)
       const wait = Number(refused.headers["retry-after"])
       assert.isTrue(Number.isInteger(wait) && wait >= 1 && wait <= 68, `${wait}`)
       const all = { before: null, after: null, agent: null, session: null, eventType: null, limit: 10 }
       assert.lengthOf(yield* (yield* IngestStore).timeline(place, all), 3)
       // The neighbour is not made to wait.
-      assert.strictEqual((yield* send("POST", path, { token: other.token, body: event(1) })).status, 200)
+      assert.strictEqual((yield* send("POST", path, { token: other.token, body: eventOf(1) })).status, 200)
     })
   )
 
@@ -45,7 +36,7 @@ layer(narrowPlatform, { excludeTestServices: true, timeout: "60 seconds" })("The
   it.effect("count guesses of tokens and sessions by address, and let good ones in all the while (P-03)", () =>
     Effect.gen(function* () {
       const { token } = yield* tenant()
-      const guess = send("POST", path, { token: `wf_${"x".repeat(43)}`, body: event(1) })
+      const guess = send("POST", path, { token: `wf_${"x".repeat(43)}`, body: eventOf(1) })
       const answers = yield* Effect.forEach(Array.from({ length: 6 }), () => guess)
       assert.deepStrictEqual(
         answers.map(({ status }) => status),
@@ -53,7 +44,7 @@ layer(narrowPlatform, { excludeTestServices: true, timeout: "60 seconds" })("The
       )
       assert.deepStrictEqual([answers[5]?.status, answers[5]?.body], limited)
       assert.strictEqual((yield* send("GET", "/api/v1/me")).status, 429)
-      assert.strictEqual((yield* send("POST", path, { token, body: event(1) })).status, 200)
+      assert.strictEqual((yield* send("POST", path, { token, body: eventOf(1) })).status, 200)
     })
   )
 })

@@ -9,26 +9,12 @@ import { IngestStore } from "../../src/services/IngestStore.ts"
 import { addsUp, stats } from "../bridge/World.ts"
 import { layerSql } from "../support/database.ts"
 import { platform, send, tenant } from "./Serving.ts"
+import { tenantTables as tables } from "./Tenants.ts"
 import { newLog } from "./WitnessedLog.ts"
 
 const administer = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
   SqlClient.SqlClient.use(use).pipe(Effect.provide(layerSql("admin"), { local: true }))
 
-/** Parents first. */
-const tables = [
-  "workspaces",
-  "members",
-  "workflows",
-  "tokens",
-  "senders",
-  "events",
-  "event_conflicts",
-  "forwarded_gates",
-  "witnessed",
-  "witnessed_chains",
-  "witness_alarms",
-  "witness_adoptions"
-]
 const at = (table: string) => `governance_platform.governance_${table}`
 
 const backUp = administer((sql) =>

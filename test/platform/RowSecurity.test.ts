@@ -12,7 +12,7 @@ import { WitnessStore } from "../../src/services/WitnessStore.ts"
 import { WorkspaceStore } from "../../src/services/WorkspaceStore.ts"
 import { layerSql, TestDatabase } from "../support/database.ts"
 import { platformDatabase, postgresStores, schema, stores } from "./Stores.ts"
-import { forgetful, rewritten, type Said } from "./Tenants.ts"
+import { forgetful, rewritten, type Said, tenantTables as tables } from "./Tenants.ts"
 
 const hash = "a".repeat(64)
 const request = "11111111-1111-4111-8111-111111111111"
@@ -81,20 +81,6 @@ const failure = (text: string) =>
     String(sqlState(error))
   )
 
-const tables = [
-  "workspaces",
-  "members",
-  "workflows",
-  "tokens",
-  "senders",
-  "events",
-  "event_conflicts",
-  "forwarded_gates",
-  "witnessed",
-  "witnessed_chains",
-  "witness_alarms",
-  "witness_adoptions"
-]
 const within = (workspace: string) =>
   SqlClient.SqlClient.use(
     (sql) => sql.unsafe("SELECT set_config('governance.workspace', $1, true)", [workspace]).values

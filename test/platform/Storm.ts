@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import { eventOf } from "./Events.ts"
 import { send } from "./Serving.ts"
 
 export interface Sender {
@@ -14,17 +15,6 @@ export const senders = (count: number, eventsEach: number, token: (index: number
     token: token(index),
     events: Array.from({ length: eventsEach }, () => globalThis.crypto.randomUUID())
   }))
-
-export const eventOf = (id: string, seq: number) => ({
-  seq,
-  event_id: id,
-  event_type: "tool.call",
-  agent_id: "clerk",
-  session_id: null,
-  created_at: "2026-01-01T00:00:00.000Z",
-  metadata: {},
-  sdk_version: "0.1.0"
-})
 
 export interface Seen {
   readonly statuses: Map<number, number>
@@ -50,7 +40,7 @@ export const sendAll = Effect.fnUntraced(function* (
     const answer = yield* send("POST", "/api/v1/ingest/events/batch", {
       token,
       headers: { "governance-instance": instance },
-      body: { events: part.map((id, index) => eventOf(id, at + index + 1)) }
+      body: { events: part.map((id, index) => eventOf(at + index + 1, id)) }
     }).pipe(Effect.orElseSucceed(() => ({ status: 0, body: null, headers: {} as Record<string, string> })))
     seen.statuses.set(answer.status, (seen.statuses.get(answer.status) ?? 0) + 1)
     if (answer.status === 200) {

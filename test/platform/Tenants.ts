@@ -3,6 +3,22 @@ import type { SqlClient } from "effect/sql"
 import { Database } from "../../src/layers/postgres/Database.ts"
 import { stores } from "./Stores.ts"
 
+/** Those that have a workspace, parents first. */
+export const tenantTables = [
+  "workspaces",
+  "members",
+  "workflows",
+  "tokens",
+  "senders",
+  "events",
+  "event_conflicts",
+  "forwarded_gates",
+  "witnessed",
+  "witnessed_chains",
+  "witness_alarms",
+  "witness_adoptions"
+]
+
 /** What was said to the database, and how many statements were changed. */
 export interface Said {
   readonly texts: Set<string>
