@@ -1,6 +1,6 @@
 // A platform inside a program of your own: its routes on your HttpServer, over stores that you choose, with your mailer.
 import { createServer } from "node:http"
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Config, Console, Effect, Layer, Redacted } from "effect"
 import { HttpServer } from "effect/http"
 import * as Platform from "effect-governance/platform"

@@ -1,4 +1,4 @@
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Config, Effect, FileSystem, Layer, Option, Redacted, Result } from "effect"
 import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { GovernanceConfig } from "../schema/GovernanceConfig.ts"

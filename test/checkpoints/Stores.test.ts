@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer } from "effect"
 import * as FileCheckpointSink from "../../src/layers/FileCheckpointSink.ts"
 import * as MemoryAudit from "../../src/layers/memory/AuditStore.ts"

@@ -1,6 +1,6 @@
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { ConfigProvider, Context, type Duration, Effect, Fiber, Layer, Sink, Stdio, Stream, Terminal } from "effect"
 import { TestConsole } from "effect/testing"
 import { run } from "../../src/cli/Cli.ts"

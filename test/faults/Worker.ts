@@ -3,7 +3,7 @@
  * come from GOVERNANCE_* and WORKER_*; SIGTERM ends it as a host would end.
  */
 import { openSync, writeSync } from "node:fs"
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Clock, Deferred, Effect, Exit, FiberSet, Logger, type Scope } from "effect"
 import * as Postgres from "../../src/layers/Postgres.ts"
 import { KeyId } from "../../src/schema/Ids.ts"

@@ -50,6 +50,16 @@ describe("the house", () => {
     assert.deepStrictEqual(foreign, [])
   })
 
+  it("takes from the crowded packages one module at a time: their indexes load Redis, RPC and 700 modules more", () => {
+    const crowded = ["@effect/platform-node", "effect/reactivity"]
+    const broken = files("src").flatMap((file) =>
+      importsOf(file)
+        .filter((target) => crowded.includes(target))
+        .map((target) => `${file} -> ${target}`)
+    )
+    assert.deepStrictEqual(broken, [])
+  })
+
   it("only the edges leave Effect: no async, no wall clock, no random, no environment in the rooms", () => {
     const banned = /\basync\b|\bDate\.now\(|\bnew Date\(|\bMath\.random\(|\bprocess\.env\b|: any\b|\bas any\b/
     const found = files("src")

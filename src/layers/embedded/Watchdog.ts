@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs"
 import { join } from "node:path"
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Deferred, Effect, Option, Schedule, Schema } from "effect"
 import { prepareBinaries } from "./Binaries.ts"
 import { prepareCluster } from "./Cluster.ts"

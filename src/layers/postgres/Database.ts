@@ -1,6 +1,6 @@
 import { PgClient, PgConnection, PgPool } from "@effect/sql-pg"
 import { Config, Context, Effect, Layer, type Redacted, type Scope } from "effect"
-import { Reactivity } from "effect/reactivity"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { StoreError } from "../../schema/StoreError.ts"
