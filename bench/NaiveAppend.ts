@@ -3,6 +3,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, type Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Sql from "../src/layers/postgres/AuditStatements.ts"
+import { columns } from "../src/layers/postgres/StoredRow.ts"
 import { genesis, type RowKeys, seal } from "../src/schema/Chain.ts"
 import { AgentId, ChainId, EventId, SessionId } from "../src/schema/Ids.ts"
 import { build } from "./Build.ts"
@@ -16,8 +17,8 @@ export const make = Effect.fnUntraced(function* (url: Redacted.Redacted, table: 
     yield* build(PgClient.layer({ url, maxConnections: 16, transformJson: false })),
     SqlClient.SqlClient
   )
-  const names = Sql.columns.split(", ")
-  const insert = `INSERT INTO ${table} (${Sql.columns}) VALUES (${names.map((_, n) => `$${n + 1}`).join(",")})`
+  const names = columns.split(", ")
+  const insert = `INSERT INTO ${table} (${columns}) VALUES (${names.map((_, n) => `$${n + 1}`).join(",")})`
   return (chainName: string) =>
     sql.withTransaction(
       Effect.gen(function* () {

@@ -185,7 +185,7 @@ export const make = Effect.fnUntraced(function* (options: { readonly verifyOnRea
 })
 
 /** Chains read at the same time: while one page is on its way, another is checked. */
-const atOnce = 4
+const atOnce = 3
 const progressEvery = 10_000
 const shownLate = 100
 /** Whoever may append can name a key of nobody's in every row: the set stays bounded (ROT-05). */

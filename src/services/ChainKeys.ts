@@ -5,6 +5,7 @@ import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { KeyId } from "../schema/Ids.ts"
 import { checkSecretStrength } from "../schema/Secret.ts"
 import * as KeyRing from "./KeyRing.ts"
+import { hmacSha256, sha256 } from "./TextDigests.ts"
 
 /** The audit secret and those before it, as far as anyone may use them: the secrets themselves never leave this service (K-02, K-12). */
 export class ChainKeys extends Context.Service<
@@ -88,11 +89,11 @@ const fromBytes = (secret: Uint8Array, historic: ReadonlyArray<Uint8Array>, ephe
     keyIds,
     macWith: (keyId, purpose) => {
       const key = find(keyId)
-      return key === undefined ? undefined : KeyRing.macUnder(KeyRing.derive(key.secret, purpose))
+      return key === undefined ? undefined : hmacSha256(KeyRing.derive(key.secret, purpose))
     },
-    hash: KeyRing.hash,
+    hash: sha256,
     deriveKey,
-    macOf: (purpose) => KeyRing.macUnder(deriveKey(purpose)),
+    macOf: (purpose) => hmacSha256(deriveKey(purpose)),
     get fingerprint() {
       return current().fingerprint
     },

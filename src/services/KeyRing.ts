@@ -1,23 +1,15 @@
 // The audit log needs synchronous hashing at a few microseconds a row, which only Node's own crypto gives (Effect's Mac is a
 // promise and six times slower).
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  createSecretKey,
-  hash as digest,
-  hkdfSync,
-  type KeyObject,
-  randomBytes
-} from "node:crypto"
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto"
 import { Redacted, Result } from "effect"
 import { Hex } from "effect/encoding"
-import type { Digest, RowKeys } from "../schema/Chain.ts"
+import type { RowKeys } from "../schema/Chain.ts"
 import { KeyId } from "../schema/Ids.ts"
 import { type Handover, handoverText } from "../schema/RotationMarker.ts"
 import { checkSecretStrength, type WeakSecret } from "../schema/Secret.ts"
 import type { StoreProblem } from "../schema/StoreError.ts"
 import { subkeyInfo } from "../schema/Subkeys.ts"
+import { hmacSha256, sha256 } from "./TextDigests.ts"
 
 /** At most so many secrets are held; the one that was used longest ago is let go first (ROT-05). */
 export const maxKeys = 64
@@ -104,27 +96,13 @@ export const make = (own: Uint8Array, historic: ReadonlyArray<Uint8Array>) => {
   }
 }
 
-export const hash: Digest = (text) => bytesOf(digest("sha256", text, "binary"))
-
 export const derive = (secret: Uint8Array, purpose: string): KeyObject =>
   createSecretKey(new Uint8Array(hkdfSync("sha256", secret, "", subkeyInfo(purpose), 32)))
 
-export const macUnder =
-  (key: KeyObject): Digest =>
-  (text) =>
-    bytesOf(createHmac("sha256", key).update(text).digest("binary"))
-
-/** A `Buffer` for each digest costs half a microsecond and is collected late; these few bytes lie on the heap of V8. */
-const bytesOf = (binary: string): Uint8Array => {
-  const bytes = new Uint8Array(binary.length)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i)
-  return bytes
-}
-
 const keyOf = (secret: Uint8Array): HeldKey => {
-  const fingerprint = Hex.encode(macUnder(derive(secret, "fingerprint"))("effect-governance/fingerprint/v1"))
+  const fingerprint = Hex.encode(hmacSha256(derive(secret, "fingerprint"))("effect-governance/fingerprint/v1"))
   const keyId = KeyId.make(fingerprint.slice(0, 32))
-  return { secret, fingerprint, row: { keyId, hash, mac: macUnder(derive(secret, "audit")), signer: null } }
+  return { secret, fingerprint, row: { keyId, hash: sha256, mac: hmacSha256(derive(secret, "audit")), signer: null } }
 }
 
 const nonceBytes = 12

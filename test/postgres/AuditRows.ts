@@ -2,6 +2,7 @@ import { createHash, createHmac, randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Statements from "../../src/layers/postgres/AuditStatements.ts"
+import { columns, rowOf } from "../../src/layers/postgres/StoredRow.ts"
 import { checkRow, genesis, headOf, type RowKeys, seal, type Verifier } from "../../src/schema/Chain.ts"
 import type { AuditDraft, ChainHead, ChainRow } from "../../src/schema/Envelope.ts"
 import { AgentId, ChainId, EventId, KeyId, SessionId } from "../../src/schema/Ids.ts"
@@ -51,8 +52,9 @@ export const callAppend = (batches: ReadonlyArray<Statements.ChainBatch>) =>
 /** Every row of every chain as stored, and what contradicts: breaks, gaps, heads that do not match. */
 export const inspect = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const rows = (yield* sql.unsafe(`SELECT ${Statements.columns} FROM governance_audit_events ORDER BY chain, seq`)
-    .values).map(Statements.rowOf)
+  const rows = (yield* sql.unsafe(`SELECT ${columns} FROM governance_audit_events ORDER BY chain, seq`).values).map(
+    rowOf
+  )
   const heads = new Map(
     (yield* sql.unsafe("SELECT chain, seq, hash, at_ms FROM governance_audit_chain_heads").values)
       .map(Statements.headOfValues)

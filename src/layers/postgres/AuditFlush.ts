@@ -8,6 +8,7 @@ import { type AuditJob, byChain } from "./AuditJob.ts"
 import * as Sql from "./AuditStatements.ts"
 import { texts, uuids } from "./PgArrays.ts"
 import { isTransient, isUniqueViolation, isUnknownOutcome, toStoreError, undie } from "./SqlFailure.ts"
+import { rowOf } from "./StoredRow.ts"
 
 export interface FlushOptions {
   readonly pool: PgPool.PgPool
@@ -101,7 +102,7 @@ export const make = (options: FlushOptions) => {
     if (unsure.length === 0) return Effect.succeed(jobs)
     const parameters = [texts(unsure.map((job) => job.draft.chain)), uuids(unsure.map((job) => job.draft.id))]
     return Effect.map(connection.queryValues(statements.known, parameters), (found) => {
-      const rows = new Map(found.map(Sql.rowOf).map((row) => [`${row.id}${row.chain}`, row]))
+      const rows = new Map(found.map(rowOf).map((row) => [`${row.id}${row.chain}`, row]))
       return jobs.filter((job) => {
         const row = job.unsure ? rows.get(`${job.draft.id}${job.draft.chain}`) : undefined
         if (row === undefined) return true

@@ -3,16 +3,23 @@ import { genesis } from "../../schema/Chain.ts"
 import type { ChainId } from "../../schema/Ids.ts"
 import { StoreError } from "../../schema/StoreError.ts"
 import type { AuditQuery, AuditStore, ChainPosition } from "../../services/AuditStore.ts"
-import { columns, headOfValues, rowOf } from "./AuditStatements.ts"
+import { headOfValues } from "./AuditStatements.ts"
 import type { Database } from "./Database.ts"
 import { bounded } from "./Deadline.ts"
 import { texts } from "./PgArrays.ts"
 import { toStoreError } from "./SqlFailure.ts"
+import { columns, rowOf } from "./StoredRow.ts"
 
 type Reads = Pick<AuditStore["Service"], "head" | "heads" | "rows" | "find" | "byId" | "movedSince">
 
-/** Rows in one page: keyset pages need no cursor, no long snapshot and no sort. */
-const pageSize = 2000
+/**
+ * Rows in one page: keyset pages need no cursor, no long snapshot and no sort. Few, for whoever walks the log holds one for each
+ * chain that is read side by side, and a host's memory is not ours to fill.
+ */
+const pageSize = 125
+
+/** Chains in one listing. */
+const listed = 2000
 
 /** Above the server's own statement timeout: it is for pools that are taken and lines that are dead. */
 const readDeadline = "10 seconds"
@@ -47,7 +54,7 @@ export const make = (database: Database["Service"]): Reads => {
          UNION ALL
          SELECT next.chain, last.n + 1 FROM last CROSS JOIN LATERAL
            (SELECT chain FROM ${events} WHERE chain > last.chain ORDER BY chain LIMIT 1) AS next
-          WHERE last.n < ${pageSize}
+          WHERE last.n < ${listed}
        )
        SELECT chain, (SELECT max(seq) FROM ${events} AS e WHERE e.chain = last.chain) FROM last ORDER BY chain`,
       [after]
@@ -59,7 +66,7 @@ export const make = (database: Database["Service"]): Reads => {
       const rows = (yield* lastRows(after)).map(positionOf)
       found.push(...rows)
       const last = rows.at(-1)
-      if (last === undefined || rows.length < pageSize) return found
+      if (last === undefined || rows.length < listed) return found
       after = last.chain
     }
   })

@@ -1,18 +1,14 @@
 import type { ChainHead, ChainRow } from "../../schema/Envelope.ts"
 import type { ChainId } from "../../schema/Ids.ts"
 import { byteas, int8s, texts, uuids } from "./PgArrays.ts"
-
-const names = "chain,seq,id,at_ms,agent,session,parent,kind,key_id,signer,canonical,hash,prev,hmac,signature".split(",")
-/** The columns of a `ChainRow`, in the order that `rowOf` reads. */
-export const columns = names.join(", ")
-const qualified = names.map((name) => `e.${name}`).join(", ")
+import { columnsOf, kept } from "./StoredRow.ts"
 
 /** The statements of the audit log, and how its rows and parameters look on the wire. Binary arrays throughout. */
 export const make = (prefix: string) => ({
   heads: `SELECT chain, seq, hash, at_ms FROM ${prefix}governance_audit_chain_heads WHERE chain = ANY ($1::text[])`,
   lockHeads: `SELECT chain, seq, hash, at_ms FROM ${prefix}governance_lock_heads($1, $2)`,
   append: `SELECT ${prefix}governance_append_many($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22)`,
-  known: `SELECT ${qualified} FROM unnest($1::text[], $2::uuid[]) AS k(chain, id)
+  known: `SELECT ${columnsOf("e")} FROM unnest($1::text[], $2::uuid[]) AS k(chain, id)
     JOIN ${prefix}governance_audit_events e ON e.chain = k.chain AND e.id = k.id`
 })
 
@@ -55,50 +51,8 @@ export const appendParameters = (batches: ReadonlyArray<ChainBatch>): ReadonlyAr
   ]
 }
 
-export const rowOf = (values: ReadonlyArray<unknown>): ChainRow => {
-  // The edge of the driver: the table's column types are the proof, a check of each value would halve verification.
-  const row = values as [
-    chain: ChainRow["chain"],
-    seq: bigint,
-    id: ChainRow["id"],
-    atMs: bigint,
-    agent: ChainRow["agent"],
-    session: ChainRow["session"],
-    parent: ChainRow["parent"],
-    kind: string,
-    keyId: ChainRow["keyId"],
-    signer: string | null,
-    canonical: string,
-    hash: Uint8Array,
-    prev: Uint8Array | null,
-    hmac: Uint8Array,
-    signature: Uint8Array | null
-  ]
-  // By index: taking fifteen columns apart by a pattern runs the iterator of arrays for every row of a whole log.
-  return {
-    chain: row[0],
-    seq: Number(row[1]),
-    id: row[2],
-    atMs: Number(row[3]),
-    agent: row[4],
-    session: row[5],
-    parent: row[6],
-    kind: row[7],
-    keyId: row[8],
-    signer: row[9],
-    canonical: row[10],
-    hash: kept(row[11]),
-    prev: row[12] === null ? null : kept(row[12]),
-    hmac: kept(row[13]),
-    signature: row[14] === null ? null : kept(row[14])
-  }
-}
-
 export const headOfValues = (values: ReadonlyArray<unknown>): ChainHead & { readonly chain: ChainId } => {
-  // The edge of the driver, as above.
+  // The edge of the driver, as in `rowOf`.
   const [chain, seq, hash, atMs] = values as [ChainId, bigint, Uint8Array | null, bigint]
   return { chain, seq: Number(seq), hash: hash === null ? null : kept(hash), atMs: Number(atMs) }
 }
-
-/** A value of the driver is a view of the socket's chunk, which it would keep alive. */
-const kept = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes)

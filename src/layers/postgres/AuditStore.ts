@@ -11,6 +11,7 @@ import * as AuditWriter from "./AuditWriter.ts"
 import { Database } from "./Database.ts"
 import { texts, uuids } from "./PgArrays.ts"
 import { toStoreError } from "./SqlFailure.ts"
+import { rowOf } from "./StoredRow.ts"
 import * as StoreTransaction from "./StoreTransaction.ts"
 
 export type AuditStoreOptions = Pick<
@@ -40,7 +41,7 @@ export const make = Effect.fnUntraced(function* (options: AuditStoreOptions = {}
       const locked = yield* sql.unsafe(statements.lockHeads, [draft.chain, texts([draft.chain])]).values
       // After the lock: nobody else can put the id into this chain any more.
       const [known] = yield* sql.unsafe(statements.known, [texts([draft.chain]), uuids([draft.id])]).values
-      if (known !== undefined) return { _tag: "IdTaken", row: Sql.rowOf(known) } satisfies AppendResult
+      if (known !== undefined) return { _tag: "IdTaken", row: rowOf(known) } satisfies AppendResult
       const head = locked[0] === undefined ? genesis : Sql.headOfValues(locked[0])
       const from = { seq: head.seq, hash: head.hash, atMs: head.atMs }
       const row = seal(draft, from, keys())
