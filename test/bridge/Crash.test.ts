@@ -1,16 +1,12 @@
-import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Postgres from "../../src/layers/Postgres.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { freshDatabase, layerSql, TestDatabase } from "../support/database.ts"
 import { scripted, served } from "./Platform.ts"
+import { auditSecret, startWorker } from "./WorkerProcess.ts"
 import { token } from "./World.ts"
-
-const program = fileURLToPath(new URL("./Worker.ts", import.meta.url))
-const auditSecret = "k3Jx9QvT7mZp2LwN8sRb4YcF6hDg1AeU"
 
 describe("a process with the bridge's queue that is killed", () => {
   it.live(
@@ -26,16 +22,7 @@ describe("a process with the bridge's queue that is killed", () => {
         const start = (name: string) =>
           Effect.acquireRelease(
             Effect.sync(() => {
-              const child: ChildProcess = fork(program, [name, `${port}`, "yes", token, "queue"], {
-                stdio: ["ignore", "ignore", "inherit", "ipc"],
-                env: {
-                  PATH: process.env.PATH,
-                  NODE_NO_WARNINGS: "1",
-                  GOVERNANCE_TEST_MODE: "1",
-                  GOVERNANCE_DATABASE_URL: Redacted.value(appUrl),
-                  GOVERNANCE_AUDIT_SECRET: auditSecret
-                }
-              })
+              const child = startWorker(appUrl, [name, `${port}`, "yes", token, "queue"])
               child.on("message", (told: { readonly logged?: string; readonly status?: string }) => {
                 if (told.logged !== undefined && told.status === "stored") logged.add(told.logged)
               })

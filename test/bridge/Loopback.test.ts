@@ -1,36 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import * as Bridge from "../../src/bridge/Bridge.ts"
+import { Effect } from "effect"
+import type * as Bridge from "../../src/bridge/Bridge.ts"
 import { Audit } from "../../src/services/Audit.ts"
-import { memory } from "../services/World.ts"
+import { customer, until } from "./Customer.ts"
 import { type Scripted, scripted, served } from "./Platform.ts"
 import { addsUp, stats, token } from "./World.ts"
 
-/** The bridge over real sockets, to a server on this machine that code has opened. */
-const over = (port: number) =>
-  Bridge.layer.pipe(
-    Layer.provideMerge(
-      memory({
-        platform: {
-          bridgeEnabled: true,
-          ingestUrl: `http://127.0.0.1:${port}/api/v1/ingest/events`,
-          ingestToken: token,
-          trustedHosts: [`127.0.0.1:${port}`]
-        }
-      })
-    )
-  )
 const withPlatform = <A, E>(platform: Scripted, self: Effect.Effect<A, E, Audit | Bridge.Bridge>) =>
-  Effect.flatMap(served(platform), (port) => Effect.provide(self, over(port))).pipe(Effect.scoped)
-const until = (is: Effect.Effect<boolean, never, Bridge.Bridge>) =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 400; i++) {
-      if (yield* is) return
-      yield* Effect.sleep(25)
-    }
-    assert.fail("never happened")
-  })
-
+  Effect.flatMap(served(platform), (port) => Effect.provide(self, customer(port, token))).pipe(Effect.scoped)
 describe("the bridge over real sockets", () => {
   it.live("an event is at the platform within two seconds, a burst comes in batches (BRG-05, BRG-19)", () => {
     const platform = scripted()
@@ -43,7 +20,11 @@ describe("the bridge over real sockets", () => {
           while (platform.events.size === 0) yield* Effect.sleep(5)
         }).pipe(Effect.timeout("2 seconds"))
         for (let i = 0; i < 300; i++) yield* audit.log({ kind: "tool.call", agentId: "clerk", metadata: { i } })
-        yield* until(Effect.map(stats, ({ sent }) => sent === 301))
+        yield* until(
+          "sent",
+          Effect.map(stats, ({ sent }) => sent === 301),
+          200
+        )
         const counted = yield* stats
         addsUp(counted)
         assert.deepInclude(counted, { dropped5xx: 0, seqHealed: 0 })
@@ -62,7 +43,11 @@ describe("the bridge over real sockets", () => {
         platform,
         Effect.gen(function* () {
           yield* (yield* Audit).log({ kind: "tool.call", agentId: "clerk" })
-          yield* until(Effect.map(stats, ({ dropped5xx }) => dropped5xx === 1))
+          yield* until(
+            "dropped",
+            Effect.map(stats, ({ dropped5xx }) => dropped5xx === 1),
+            200
+          )
         })
       )
       assert.isEmpty(other.asked)

@@ -1,14 +1,11 @@
-import { type ChildProcess, fork } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import type { ChildProcess } from "node:child_process"
 import { assert } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import type { BridgeStats } from "../../src/schema/BridgeStats.ts"
 import { TestDatabase } from "../support/database.ts"
 import { scripted, served } from "./Platform.ts"
-
-const program = fileURLToPath(new URL("./Worker.ts", import.meta.url))
-const auditSecret = "k3Jx9QvT7mZp2LwN8sRb4YcF6hDg1AeU"
+import { startWorker } from "./WorkerProcess.ts"
 
 interface Told {
   readonly logged?: string
@@ -59,17 +56,7 @@ export const killOutboxes = Effect.fnUntraced(function* (kills: number, { arrive
   const start = (name: string, writes: "yes" | "no") =>
     Effect.acquireRelease(
       Effect.callback<ChildProcess>((resume) => {
-        const child = fork(program, [name, `${port}`, writes, token], {
-          execPath: process.execPath,
-          stdio: ["ignore", "ignore", "inherit", "ipc"],
-          env: {
-            PATH: process.env.PATH,
-            NODE_NO_WARNINGS: "1",
-            GOVERNANCE_TEST_MODE: "1",
-            GOVERNANCE_DATABASE_URL: Redacted.value(appUrl),
-            GOVERNANCE_AUDIT_SECRET: auditSecret
-          }
-        })
+        const child = startWorker(appUrl, [name, `${port}`, writes, token])
         child.on("message", (told: Told & { readonly ready?: boolean }) => {
           if (told.ready) resume(Effect.succeed(child))
           if (told.logged !== undefined && told.status === "stored") logged.add(told.logged)

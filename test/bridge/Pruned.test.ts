@@ -11,6 +11,7 @@ import { Retention } from "../../src/services/Retention.ts"
 import * as Settings from "../../src/services/Settings.ts"
 import { platform, tenant } from "../platform/Serving.ts"
 import { memory } from "../services/World.ts"
+import { customer, until } from "./Customer.ts"
 import { type Fault, faultyWay } from "./FaultyWay.ts"
 import { doorTo, type Scripted, scripted } from "./Platform.ts"
 import { addsUp, platformOptions, stats } from "./World.ts"
@@ -90,31 +91,6 @@ describe("rows that are pruned before the outbox has sent them", () => {
   )
 })
 
-/** A customer's process whose log is in memory, and the outbox to the platform of this test. */
-const customer = (port: number, token: string) =>
-  Bridge.layer.pipe(
-    Layer.provideMerge(
-      memory({
-        platform: {
-          bridgeEnabled: true,
-          ingestUrl: `http://127.0.0.1:${port}/api/v1/ingest/events`,
-          ingestToken: token,
-          trustedHosts: [`127.0.0.1:${port}`],
-          outbox: true
-        }
-      })
-    )
-  )
-
-const until = (what: string, is: Effect.Effect<boolean, never, Bridge.Bridge>) =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 400; i++) {
-      if (yield* is) return
-      yield* Effect.sleep(50)
-    }
-    return yield* Effect.die(new Error(`never happened: ${what}`))
-  })
-
 layer(platform, { excludeTestServices: true, timeout: "60 seconds" })(
   "rows that are pruned while the real platform does not answer",
   (it) => {
@@ -165,7 +141,7 @@ layer(platform, { excludeTestServices: true, timeout: "60 seconds" })(
           )
           assert.lengthOf(found.filter(isGap), 2)
           assert.deepInclude(yield* stats, { seqHealed: 0, skipped: 3 })
-        }).pipe(Effect.provide(Layer.fresh(customer(way.port, token)), { local: true }))
+        }).pipe(Effect.provide(Layer.fresh(customer(way.port, token, { outbox: true })), { local: true }))
       }).pipe(Effect.scoped)
     )
   }

@@ -1,46 +1,17 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer } from "effect"
 import { HttpServer } from "effect/http"
-import * as Bridge from "../../src/bridge/Bridge.ts"
-import * as Memory from "../../src/layers/Memory.ts"
 import { Database } from "../../src/layers/postgres/Database.ts"
 import * as TenantAsk from "../../src/layers/postgres/TenantAsk.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { governed } from "../../src/services/Governor.ts"
-import type { GovernanceOptions } from "../../src/services/Settings.ts"
 import { clerk, grant, pay } from "../gates/Gates.ts"
 import { person, platform, send, tenant } from "../platform/Serving.ts"
+import { customer, until } from "./Customer.ts"
 import { type Fault, faultyWay } from "./FaultyWay.ts"
 import { addsUp, stats } from "./World.ts"
 
-/** A customer's process: all of governance, and the bridge to the platform of this test. */
-const customer = (port: number, token: string, more: GovernanceOptions["platform"] = {}) =>
-  Bridge.layer.pipe(
-    Layer.provideMerge(
-      Memory.layer({
-        warnOnNoWrappers: false,
-        platform: {
-          bridgeEnabled: true,
-          ingestUrl: `http://127.0.0.1:${port}/api/v1/ingest/events`,
-          ingestToken: token,
-          trustedHosts: [`127.0.0.1:${port}`],
-          ...more
-        }
-      })
-    )
-  )
-
 const portOf = Effect.map(HttpServer.HttpServer, ({ address }) => ("port" in address ? address.port : 0))
-const until = <A, E, R>(what: string, is: Effect.Effect<A | null | false, E, R>) =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 400; i++) {
-      const found = yield* is
-      if (found !== null && found !== false) return found
-      yield* Effect.sleep(50)
-    }
-    return yield* Effect.die(new Error(`never happened: ${what}`))
-  })
-
 layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the bridge and the real platform", (it) => {
   it.effect(
     "events arrive once, in order, and a second process of the workflow counts for itself (BRG-05, PLT-03, PLT-11)",

@@ -2,14 +2,13 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Layer } from "effect"
 import { HttpServer } from "effect/http"
 import { TestClock } from "effect/testing"
-import * as Bridge from "../../src/bridge/Bridge.ts"
 import { Database } from "../../src/layers/postgres/Database.ts"
 import * as TenantAsk from "../../src/layers/postgres/TenantAsk.ts"
 import { Audit } from "../../src/services/Audit.ts"
 import { governed } from "../../src/services/Governor.ts"
 import { cards, clerk, grant, pay } from "../gates/Gates.ts"
 import { person, platform, send, tenant } from "../platform/Serving.ts"
-import { memory } from "../services/World.ts"
+import { customer, until } from "./Customer.ts"
 import { scripted } from "./Platform.ts"
 import { addsUp, bridged, settle, stats } from "./World.ts"
 
@@ -76,41 +75,18 @@ describe("a platform whose clock is wrong", () => {
 })
 
 /** A customer's process on a machine whose clock is off by that much. */
-const customer = (port: number, token: string, skewMs: number) =>
+const customerWith = (skewMs: number, port: number, token: string) =>
   Effect.gen(function* () {
     const real = yield* Clock.Clock
     const skewed: Clock.Clock = Object.assign(Object.create(real), {
       currentTimeMillisUnsafe: () => real.currentTimeMillisUnsafe() + skewMs,
       currentTimeMillis: Effect.map(real.currentTimeMillis, (ms) => ms + skewMs)
     })
-    const context = yield* Layer.build(
-      Layer.fresh(
-        Bridge.layer.pipe(
-          Layer.provideMerge(
-            memory({
-              platform: {
-                bridgeEnabled: true,
-                ingestUrl: `http://127.0.0.1:${port}/api/v1/ingest/events`,
-                ingestToken: token,
-                trustedHosts: [`127.0.0.1:${port}`]
-              }
-            })
-          )
-        )
-      )
-    ).pipe(Effect.provideService(Clock.Clock, skewed))
+    const context = yield* Layer.build(Layer.fresh(customer(port, token))).pipe(
+      Effect.provideService(Clock.Clock, skewed)
+    )
     return <A, E, R>(self: Effect.Effect<A, E, R>) =>
       self.pipe(Effect.provide(context), Effect.provideService(Clock.Clock, skewed))
-  })
-
-const until = <A, E, R>(what: string, is: Effect.Effect<A | null | false, E, R>) =>
-  Effect.gen(function* () {
-    for (let i = 0; i < 400; i++) {
-      const found = yield* is
-      if (found !== null && found !== false) return found
-      yield* Effect.sleep(50)
-    }
-    return yield* Effect.die(new Error(`never happened: ${what}`))
   })
 
 layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the real platform and a wrong clock", (it) => {
@@ -123,7 +99,7 @@ layer(platform, { excludeTestServices: true, timeout: "120 seconds" })("the real
         const port = "port" in address ? address.port : 0
         const { token, workflow, workspace } = yield* tenant("team")
         const { cookie } = yield* person(workspace, "approver")
-        const inside = yield* customer(port, token, days * dayMs)
+        const inside = yield* customerWith(days * dayMs, port, token)
         const fromMs = yield* Clock.currentTimeMillis
         yield* inside(
           Effect.gen(function* () {
