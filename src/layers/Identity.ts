@@ -7,9 +7,10 @@ import { KeyAddress, parseKeyAddress, pathFor, variableSuffix } from "../schema/
 import { decodeArgument } from "../services/Arguments.ts"
 import { type AgentSigner, Identity, type KeyLoader, make as makeIdentity } from "../services/Identity.ts"
 import { Settings } from "../services/Settings.ts"
+import { sha256OfText } from "../services/TextDigests.ts"
 import { loadKeyFile } from "./keys/KeyFile.ts"
 import { keyVariables, type VariableKey, variablePrefix } from "./keys/KeyVariables.ts"
-import { generatePrivateKey, sha256, signerOf } from "./keys/PrivateKey.ts"
+import { generatePrivateKey, signerOf } from "./keys/PrivateKey.ts"
 
 /** What an address yields for an agent, at once. */
 const loadFrom = (
@@ -23,7 +24,7 @@ const loadFrom = (
   return KeyAddress.$match(address, {
     Ephemeral: () => Result.succeed(signer(generatePrivateKey())),
     File: ({ path }) => {
-      const file = resolve(pathFor(path, agentId, sha256))
+      const file = resolve(pathFor(path, agentId, sha256OfText))
       return Result.mapBoth(loadKeyFile(file), { onFailure: unusable(file), onSuccess: signer })
     },
     Variable: ({ name }) => {

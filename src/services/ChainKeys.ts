@@ -5,7 +5,7 @@ import { ConfigurationError } from "../schema/ConfigurationError.ts"
 import type { KeyId } from "../schema/Ids.ts"
 import { checkSecretStrength } from "../schema/Secret.ts"
 import * as KeyRing from "./KeyRing.ts"
-import { hmacSha256, sha256 } from "./TextDigests.ts"
+import { hmacSha256, sha256OfText } from "./TextDigests.ts"
 
 /** The audit secret and those before it, as far as anyone may use them: the secrets themselves never leave this service (K-02, K-12). */
 export class ChainKeys extends Context.Service<
@@ -91,7 +91,7 @@ const fromBytes = (secret: Uint8Array, historic: ReadonlyArray<Uint8Array>, ephe
       const key = find(keyId)
       return key === undefined ? undefined : hmacSha256(KeyRing.derive(key.secret, purpose))
     },
-    hash: sha256,
+    hash: sha256OfText,
     deriveKey,
     macOf: (purpose) => hmacSha256(deriveKey(purpose)),
     get fingerprint() {

@@ -9,7 +9,7 @@ import { type Handover, handoverText } from "../schema/RotationMarker.ts"
 import { checkSecretStrength, type WeakSecret } from "../schema/Secret.ts"
 import type { StoreProblem } from "../schema/StoreError.ts"
 import { subkeyInfo } from "../schema/Subkeys.ts"
-import { hmacSha256, sha256 } from "./TextDigests.ts"
+import { hmacSha256, sha256OfText } from "./TextDigests.ts"
 
 /** At most so many secrets are held; the one that was used longest ago is let go first (ROT-05). */
 export const maxKeys = 64
@@ -102,7 +102,11 @@ export const derive = (secret: Uint8Array, purpose: string): KeyObject =>
 const keyOf = (secret: Uint8Array): HeldKey => {
   const fingerprint = Hex.encode(hmacSha256(derive(secret, "fingerprint"))("effect-governance/fingerprint/v1"))
   const keyId = KeyId.make(fingerprint.slice(0, 32))
-  return { secret, fingerprint, row: { keyId, hash: sha256, mac: hmacSha256(derive(secret, "audit")), signer: null } }
+  return {
+    secret,
+    fingerprint,
+    row: { keyId, hash: sha256OfText, mac: hmacSha256(derive(secret, "audit")), signer: null }
+  }
 }
 
 const nonceBytes = 12

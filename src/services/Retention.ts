@@ -1,17 +1,16 @@
 // A root over thousands of rows is computed at once, like every hash of the log.
-import { hash as digest } from "node:crypto"
 import { Clock, Context, Duration, Effect, Layer, Schema, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { ChainRow } from "../schema/Envelope.ts"
 import { ChainId, EventId, OperatorId, operatorChain } from "../schema/Ids.ts"
 import { InvalidInput } from "../schema/InvalidInput.ts"
-import type { Sha256 } from "../schema/Merkle.ts"
 import { prunedKind, sameSegment, sealedKind, segmentOf } from "../schema/Retention.ts"
 import { RetentionRefused } from "../schema/RetentionError.ts"
 import type { StoreError } from "../schema/StoreError.ts"
 import { decodeArgument } from "./Arguments.ts"
 import { Audit } from "./Audit.ts"
 import { AuditStore } from "./AuditStore.ts"
+import { sha256 } from "./CheckpointKey.ts"
 import * as OperatorRow from "./OperatorRow.ts"
 import * as PooledRandom from "./PooledRandom.ts"
 import {
@@ -118,7 +117,7 @@ export const make = Effect.gen(function* () {
   })
 
   const seal = Effect.fnUntraced(function* (rows: readonly [ChainRow, ...ReadonlyArray<ChainRow>], by: string) {
-    const sealed: SealedSegment = { ...segmentOf(rows, sha), seal: EventId.make(yield* random.uuidV7()) }
+    const sealed: SealedSegment = { ...segmentOf(rows, sha256), seal: EventId.make(yield* random.uuidV7()) }
     const { seal: id, ...segment } = sealed
     yield* transaction.run(
       Effect.gen(function* () {
@@ -163,7 +162,7 @@ export const make = Effect.gen(function* () {
     if (held !== undefined) return yield* held
     const rows = yield* verified(part)
     const earlier = yield* store.unpruned(part.chain)
-    if (earlier !== null && !sameSegment(earlier, segmentOf(rows, sha))) return yield* refuse("mismatch", part.chain)
+    if (earlier !== null && !sameSegment(earlier, segmentOf(rows, sha256))) return yield* refuse("mismatch", part.chain)
     const sealed = earlier ?? (yield* seal(rows, by))
     const [row] = yield* log.byId(sealed.seal, operatorChain)
     if (row === undefined) return yield* refuse("mismatch", part.chain)
@@ -213,8 +212,6 @@ export const layer = Layer.effect(Retention, make).pipe(Layer.provide(PooledRand
 const refuse = (problem: RetentionRefused["problem"], chain: string) =>
   new RetentionRefused({ problem, chain, holds: [] })
 const isRefusal = Schema.is(RetentionRefused)
-
-const sha: Sha256 = (bytes) => digest("sha256", bytes, "buffer")
 
 /** One segment is one transaction: it must fit into a statement's time, also where the server is slow. */
 const segmentRows = 2_000

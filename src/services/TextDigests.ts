@@ -2,7 +2,7 @@ import { createHmac, hash as digest, type KeyObject } from "node:crypto"
 import type { Digest } from "../schema/Chain.ts"
 
 /** SHA-256 of a text. */
-export const sha256: Digest = (text) => bytesOf(digest("sha256", text, "binary"))
+export const sha256OfText: Digest = (text) => bytesOf(digest("sha256", text, "binary"))
 
 /**
  * HMAC-SHA-256 (RFC 2104) of texts under one key. Every row of the log is sealed and checked with one, and an `Hmac` of Node,

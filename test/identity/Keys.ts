@@ -1,9 +1,9 @@
 import { generateKeyPairSync, sign } from "node:crypto"
-import { sha256 } from "../../src/layers/keys/PrivateKey.ts"
 import { fingerprintOf } from "../../src/schema/AgentKey.ts"
 import { AgentId } from "../../src/schema/Ids.ts"
 import { publicKeyOf } from "../../src/services/Ed25519.ts"
 import type { AgentSigner } from "../../src/services/Identity.ts"
+import { sha256OfText } from "../../src/services/TextDigests.ts"
 
 /** A key of an agent's own, made for one test. */
 export const anySigner = (agent: string): AgentSigner & { readonly pem: string } => {
@@ -12,7 +12,7 @@ export const anySigner = (agent: string): AgentSigner & { readonly pem: string }
   return {
     agentId: AgentId.make(agent),
     publicKey,
-    fingerprint: fingerprintOf(publicKey, sha256),
+    fingerprint: fingerprintOf(publicKey, sha256OfText),
     sign: (text) => sign(null, Buffer.from(text), privateKey),
     pem: privateKey.export({ format: "pem", type: "pkcs8" }).toString()
   }

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
-import { generatePrivateKey, sha256 } from "../../src/layers/keys/PrivateKey.ts"
+import { generatePrivateKey } from "../../src/layers/keys/PrivateKey.ts"
 import { checkPublicKey, fingerprintOf, possessionText } from "../../src/schema/AgentKey.ts"
 import { AgentId } from "../../src/schema/Ids.ts"
 import { areSigned, isSignedBy, publicKeyFrom, publicKeyOf } from "../../src/services/Ed25519.ts"
+import { sha256OfText } from "../../src/services/TextDigests.ts"
 import * as Vectors from "../schema/Vectors.ts"
 import * as Curve from "./Curve.ts"
 import { anySigner } from "./Keys.ts"
@@ -58,7 +59,7 @@ describe("an Ed25519 public key", () => {
       keys.map(problemOf).filter((problem) => problem !== null),
       []
     )
-    const fingerprints = keys.map((key) => fingerprintOf(key, sha256))
+    const fingerprints = keys.map((key) => fingerprintOf(key, sha256OfText))
     assert.strictEqual(new Set(fingerprints).size, 200)
     assert.isTrue(fingerprints.every((one) => /^[0-9a-f]{64}$/.test(one)))
   })

@@ -1,6 +1,6 @@
 import { createHash, createHmac, createSecretKey } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { hmacSha256, sha256 } from "../../src/services/TextDigests.ts"
+import { hmacSha256, sha256OfText } from "../../src/services/TextDigests.ts"
 import { random, Seed } from "../schema/JsonArbitrary.ts"
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
@@ -41,7 +41,7 @@ describe("digests of texts", () => {
       const mac = hmacSha256(createSecretKey(key))
       // All of them first, so that one that changes another is found.
       const macs = texts.map(mac)
-      const hashes = texts.map(sha256)
+      const hashes = texts.map(sha256OfText)
       for (const [n, text] of texts.entries()) {
         assert.strictEqual(hex(macs[n]!), nodes(key, text))
         assert.strictEqual(hex(hashes[n]!), createHash("sha256").update(text).digest("hex"))

@@ -1,11 +1,11 @@
 // A signature is needed at the moment a row is sealed, and only Node's own crypto signs synchronously.
-import { createPrivateKey, hash as digest, generateKeyPairSync, type KeyObject, sign } from "node:crypto"
+import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto"
 import { Result } from "effect"
 import { type AgentKeyFingerprint, fingerprintOf } from "../../schema/AgentKey.ts"
-import type { Digest } from "../../schema/Chain.ts"
 import type { AgentId } from "../../schema/Ids.ts"
 import { publicKeyOf } from "../../services/Ed25519.ts"
 import type { AgentSigner } from "../../services/Identity.ts"
+import { sha256OfText } from "../../services/TextDigests.ts"
 
 export type PrivateKeyProblem = "malformed" | "wrongKind"
 
@@ -25,8 +25,6 @@ export const generatePrivateKey = (): KeyObject => generateKeyPairSync("ed25519"
 
 export const signerOf = (agentId: AgentId, key: KeyObject): AgentSigner => {
   const publicKey = publicKeyOf(key)
-  const fingerprint: AgentKeyFingerprint = fingerprintOf(publicKey, sha256)
+  const fingerprint: AgentKeyFingerprint = fingerprintOf(publicKey, sha256OfText)
   return { agentId, fingerprint, publicKey, sign: (text) => sign(null, Buffer.from(text, "utf8"), key) }
 }
-
-export const sha256: Digest = (text) => digest("sha256", text, "buffer")

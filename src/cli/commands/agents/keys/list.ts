@@ -3,7 +3,7 @@ import { Command } from "effect/cli"
 import type { AgentKey } from "../../../../schema/AgentKey.ts"
 import { AgentKeyStore } from "../../../../services/AgentKeyStore.ts"
 import { possession } from "../../../../services/KeyPossession.ts"
-import { sha256 } from "../../../../services/TextDigests.ts"
+import { sha256OfText } from "../../../../services/TextDigests.ts"
 import { withStores } from "../../../Environment.ts"
 import { answer } from "../../../Output.ts"
 import { momentText, table } from "../../../Table.ts"
@@ -11,7 +11,7 @@ import { momentText, table } from "../../../Table.ts"
 /** Every key that was ever registered, and how it ended. One without proof of possession is shown as what it is: nothing. */
 export const listKeys = Effect.gen(function* () {
   const store = yield* AgentKeyStore
-  const possessed = possession(sha256, yield* store.deploymentId)
+  const possessed = possession(sha256OfText, yield* store.deploymentId)
   const keys = (yield* store.list).map((key) => ({ ...key, proved: possessed(key) !== null }))
   yield* answer(
     keys.map((key) => ({ ...jsonOf(key), proved: key.proved })),
